@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+# One non-recursive makefile. A variant (SANITIZE=…, CC=clang) builds in a
+# folder of its own, so that switching between them rebuilds nothing.
+
+VERSION  := $(shell cat VERSION)
+PREFIX   ?= /usr/local
+BINDIR   ?= $(PREFIX)/bin
+MANDIR   ?= $(PREFIX)/share/man
+DOCDIR   ?= $(PREFIX)/share/doc/flakehub
+SANITIZE ?=
+COVERAGE ?=
+
+comma    := ,
+variant  := $(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if \
+	$(filter clang%,$(notdir $(CC))),-clang)$(if $(COVERAGE),-coverage)
+BUILD    ?= build$(variant)
+
+PACKAGES := json-c libarchive libcrypto libzstd libdeflate
+PKG_CONFIG ?= pkg-config
+
+OPTIMIZE ?= $(if $(SANITIZE),-O1 -fno-omit-frame-pointer,-O2)
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
+	-Wcast-qual -Wwrite-strings -Wundef -Wformat=2 -Wvla \
+	-Wnull-dereference -Wimplicit-fallthrough -Wno-unused-parameter
+HARDEN   := -fPIE -fstack-protector-strong $(if \
+	$(SANITIZE)$(COVERAGE),,-D_FORTIFY_SOURCE=2)
+
+ALL_CFLAGS := -std=gnu17 -g $(OPTIMIZE) $(WARNINGS) $(HARDEN) -pthread \
+	-D_GNU_SOURCE -DFLAKEHUB_VERSION='"$(VERSION)"' -I. \
+	$(shell $(PKG_CONFIG) --cflags $(PACKAGES)) \
+	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all) \
+	$(if $(COVERAGE),--coverage) $(CFLAGS)
+ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -pthread \
+	$(if $(SANITIZE),-fsanitize=$(SANITIZE)) \
+	$(if $(COVERAGE),--coverage) $(LDFLAGS)
+LIBS      := $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm
+FCGI_LIBS := -lfcgi
+TEST_LIBS := -lcmocka
+
+common_c  := $(wildcard common/*.c)
+fcgi_c    := $(wildcard fcgi/*.c)
+cli_c     := $(wildcard cli/*.c)
+test_c    := $(wildcard tests/unit/test_*.c)
+# What the unit programs share, and fcgi's modules but its main().
+testlib_c := $(filter-out $(test_c),$(wildcard tests/unit/*.c))
+fcgilib_c := $(filter-out fcgi/main.c,$(fcgi_c))
+headers   := $(wildcard common/*.h fcgi/*.h cli/*.h tests/unit/*.h)
+sources   := $(common_c) $(fcgi_c) $(cli_c) $(test_c) $(testlib_c)
+
+obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+common_a := $(BUILD)/common.a
+units    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(test_c))
+programs := $(if $(cli_c),$(BUILD)/flakehub) \
+	$(if $(fcgi_c),$(BUILD)/flakehub.fcgi)
+
+.PHONY: all check install clean check-headers format format-check lint FORCE
+.DELETE_ON_ERROR:
+all: $(programs) $(common_a)
+
+$(BUILD)/flakehub: $(call obj,$(cli_c)) $(common_a)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+$(BUILD)/flakehub.fcgi: $(call obj,$(fcgi_c)) $(common_a)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FCGI_LIBS) $(LIBS)
+$(common_a): $(call obj,$(common_c))
+	rm -f $@ && $(AR) rcs $@ $^
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(call obj,$(testlib_c)) \
+		$(call obj,$(fcgilib_c)) $(common_a)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(FCGI_LIBS) $(LIBS)
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Rebuild when the flags change.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' >$@
+
+-include $(patsubst %.o,%.d,$(call obj,$(sources)))
+.SECONDARY: $(call obj,$(sources))
+
+# Unit tests: each program runs from the repository root.
+check: $(units) all
+	@failed=0; for t in $(units); do \
+		$$t >$$t.log 2>&1 && echo "ok   $${t##*/}" || \
+		{ failed=1; echo "FAIL $${t##*/}"; cat $$t.log; }; \
+	done; exit $$failed
+
+check-headers:
+	@for h in $(headers); do \
+		$(CC) $(ALL_CFLAGS) -fsyntax-only -x c $$h || exit 1; done
+
+CLANG_FORMAT ?= clang-format
+format:
+	$(CLANG_FORMAT) -i $(sources) $(headers)
+format-check:
+	$(CLANG_FORMAT) --dry-run -Werror $(sources) $(headers)
+
+lint:
+	@for f in $(sources); do \
+		grep -q '#include "common/banned.h"' $$f || \
+		{ echo "$$f: does not include common/banned.h"; exit 1; }; done
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -I. \
+		--enable=warning,performance,portability \
+		--suppress=missingIncludeSystem $(common_c) $(fcgi_c) $(cli_c)
+
+install: all
+	install -d $(DESTDIR)$(BINDIR)
+	install -m 755 $(programs) $(DESTDIR)$(BINDIR)
+
+clean:
+	rm -rf build build-*

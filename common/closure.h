@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#ifndef COMMON_CLOSURE_H
+#define COMMON_CLOSURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/err.h"
+
+/*
+ * A closure: store paths, each with its size and the edges to the others that
+ * it needs, as Nix's database has them. Sorted by path, none twice; every
+ * edge ends in a path of the closure.
+ */
+
+struct closure_path {
+	char *path;	   /* /nix/store/HASH-name */
+	char *nar_hash;	   /* "sha256:" and hex, as --dump-db has it */
+	uint64_t nar_size; /* bytes */
+	size_t *edges;	   /* indices into paths, sorted, without itself */
+	size_t nr_edges;
+};
+
+struct closure {
+	struct closure_path *paths;
+	size_t nr;
+};
+
+#define CLOSURE_INIT                                                           \
+	{                                                                      \
+		.paths = NULL, .nr = 0                                         \
+	}
+
+void closure_release(struct closure *closure);
+#define autoclosure __attribute__((cleanup(closure_release))) struct closure
+
+/*
+ * Parse what `nix-store --dump-db PATHS…` prints of a whole closure.
+ * ERR_MALFORMED names the line; an edge out of the text is dropped only if it
+ * is the path itself, else malformed.
+ */
+MUST_CHECK int closure_parse(struct closure *closure, const char *text,
+			     size_t len, struct err *err);
+
+/* The index of a path, or -1. */
+ssize_t closure_find(const struct closure *closure, const char *path);
+
+/*
+ * Mark in keep[nr] what the path at index root needs, itself included; what
+ * is marked already is not walked again.
+ */
+void closure_mark(const struct closure *closure, size_t root,
+		  unsigned char *keep);
+
+#endif

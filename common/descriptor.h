@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#ifndef COMMON_DESCRIPTOR_H
+#define COMMON_DESCRIPTOR_H
+
+#include <stdint.h>
+
+#include "common/digest.h"
+
+/*
+ * What names a blob wherever one is named: its media type, digest and size
+ * (image-spec, descriptor.md). Always the three together.
+ */
+
+enum media_type {
+	MEDIA_NONE,
+	MEDIA_INDEX,
+	MEDIA_MANIFEST,
+	MEDIA_CONFIG,
+	MEDIA_LAYER,
+	MEDIA_LAYER_GZIP,
+	MEDIA_LAYER_ZSTD,
+	MEDIA_TYPES, /* how many there are */
+};
+
+struct descriptor {
+	enum media_type media_type;
+	struct digest digest;
+	uint64_t size; /* bytes */
+};
+
+/* "application/vnd.oci.image.manifest.v1+json" and so on; static. */
+const char *media_type_name(enum media_type type);
+
+/* The type of that name, or MEDIA_NONE. */
+enum media_type media_type_parse(const char *name);
+
+#endif

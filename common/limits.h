@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+#ifndef COMMON_LIMITS_H
+#define COMMON_LIMITS_H
+
+/*
+ * Every limit that is not a setting, with its reason. A read without a limit
+ * here is a mistake.
+ */
+
+/* distribution-spec: many clients cap host and name at 255 in all. */
+#define REPOSITORY_NAME_MAX  255
+/* distribution-spec: [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127} */
+#define TAG_MAX		     128
+/* lighttpd and nginx refuse longer request lines than 8 KiB themselves. */
+#define REQUEST_URI_MAX	     8192
+/* containerd and containers/image read no manifest over 4 MiB. */
+#define MANIFEST_MAX	     (4u << 20)
+/* Docker's layer store takes 125 layers; some are left to who builds on us. */
+#define LAYERS_MAX	     125
+/* A conf names each store path of its closure: 2,000 paths are 200 KB. */
+#define CONF_MAX	     (16u << 20)
+/* An image config: as the conf, with a history entry per layer. */
+#define IMAGE_CONFIG_MAX     (16u << 20)
+/* A record names each store path of its image and its flake's locks. */
+#define RECORD_MAX	     (32u << 20)
+/* Links, tag records, layer entries: a few hundred bytes each. */
+#define SMALL_FILE_MAX	     65536
+/* Settings are written by hand. */
+#define SETTINGS_MAX	     (1u << 20)
+/* JSON of nix eval and nix flake metadata: large locks reach a few MB. */
+#define NIX_JSON_MAX	     (64u << 20)
+/* nix-store --dump-db of a closure: 10,000 paths with references. */
+#define NIX_CLOSURE_MAX	     (256u << 20)
+/* What is kept of a build's log; Nix's own limit is a setting of Nix. */
+#define BUILD_LOG_MAX	     (64u << 20)
+/* JSON nested deeper is no conf of this world, and costs stack. */
+#define JSON_DEPTH_MAX	     64
+/* A path in a store path: the kernel takes no longer one in a call. */
+#define TREE_DEPTH_MAX	     2048
+/* manifest.json of a docker-archive. */
+#define ARCHIVE_MANIFEST_MAX (4u << 20)
+/* Symlinks followed inside an archive before it is called a loop. */
+#define ARCHIVE_LINKS_MAX    16
+
+#endif
