@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#include "common/utf8.h"
+
+#include <assert.h>
+
+#include "common/banned.h"
+
+size_t utf8_decode(const char *s, size_t len, uint32_t *c)
+{
+	const unsigned char *u = (const unsigned char *)s;
+	/* The least character that needs so many bytes. */
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t n;
+
+	if (!len)
+		return 0;
+	if (u[0] < 0x80) {
+		*c = u[0];
+		return 1;
+	}
+	n = u[0] >= 0xf0 ? 4 : u[0] >= 0xe0 ? 3 : 2;
+	if (u[0] < 0xc0 || u[0] > 0xf7 || len < n)
+		return 0;
+	*c = u[0] & (0x7fu >> n);
+	for (size_t i = 1; i < n; i++) {
+		if ((u[i] & 0xc0) != 0x80)
+			return 0;
+		*c = *c << 6 | (u[i] & 0x3f);
+	}
+	if (*c < least[n] || *c > 0x10ffff || (*c >= 0xd800 && *c <= 0xdfff))
+		return 0;
+	return n;
+}
+
+void utf8_add(struct strbuf *out, uint32_t c)
+{
+	assert(c <= 0x10ffff && (c < 0xd800 || c > 0xdfff));
+	if (c < 0x80) {
+		strbuf_addch(out, (char)c);
+		return;
+	}
+	if (c < 0x800) {
+		strbuf_addch(out, (char)(0xc0 | c >> 6));
+	} else {
+		if (c < 0x10000) {
+			strbuf_addch(out, (char)(0xe0 | c >> 12));
+		} else {
+			strbuf_addch(out, (char)(0xf0 | c >> 18));
+			strbuf_addch(out, (char)(0x80 | (c >> 12 & 0x3f)));
+		}
+		strbuf_addch(out, (char)(0x80 | (c >> 6 & 0x3f)));
+	}
+	strbuf_addch(out, (char)(0x80 | (c & 0x3f)));
+}
