@@ -16,6 +16,16 @@ static const char *const names[] = {
 	[ERR_SYSTEM] = "system",
 };
 
+/* Add text to the message, cut where it is full. */
+static void append(struct err *err, const char *text)
+{
+	size_t used = strlen(err->msg);
+	size_t len = strnlen(text, sizeof(err->msg) - 1 - used);
+
+	memcpy(err->msg + used, text, len);
+	err->msg[used + len] = 0;
+}
+
 int err_set(struct err *err, enum err_code code, const char *format, ...)
 {
 	va_list ap;
@@ -31,18 +41,16 @@ int err_set(struct err *err, enum err_code code, const char *format, ...)
 int err_errno(struct err *err, const char *format, ...)
 {
 	int sys = errno;
+	const char *text = strerrordesc_np(sys);
 	va_list ap;
-	int n;
 
 	err->code = ERR_SYSTEM;
 	err->sys = sys;
 	va_start(ap, format);
-	n = vsnprintf(err->msg, sizeof(err->msg), format, ap);
+	vsnprintf(err->msg, sizeof(err->msg), format, ap);
 	va_end(ap);
-	if (n >= 0 && (size_t)n < sizeof(err->msg))
-		snprintf(err->msg + n, sizeof(err->msg) - (size_t)n, ": %s",
-			 strerrordesc_np(sys) ? strerrordesc_np(sys)
-					      : "unknown error");
+	append(err, ": ");
+	append(err, text ? text : "unknown error");
 	return -1;
 }
 
@@ -50,15 +58,13 @@ int err_wrap(struct err *err, const char *format, ...)
 {
 	char old[ERR_MSG_SIZE];
 	va_list ap;
-	int n;
 
 	memcpy(old, err->msg, sizeof(old));
 	va_start(ap, format);
-	n = vsnprintf(err->msg, sizeof(err->msg), format, ap);
+	vsnprintf(err->msg, sizeof(err->msg), format, ap);
 	va_end(ap);
-	if (n >= 0 && (size_t)n < sizeof(err->msg))
-		snprintf(err->msg + n, sizeof(err->msg) - (size_t)n, ": %s",
-			 old);
+	append(err, ": ");
+	append(err, old);
 	return -1;
 }
 

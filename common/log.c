@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/utf8.h"
+
 #include "common/banned.h"
 
 static const char *const level_names[] = {
@@ -22,36 +24,6 @@ static atomic_int lowest = LOG_LEVEL_INFO;
 void log_set_level(enum log_level level)
 {
 	lowest = (int)level;
-}
-
-/*
- * The length of the UTF-8 character at s, whose code point goes to *c; 0 if
- * there is none (RFC 3629: no overlong forms, no surrogates).
- */
-static size_t utf8(const char *text, size_t len, uint32_t *c)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	const unsigned char *s = (const unsigned char *)text;
-	size_t n;
-
-	if (s[0] < 0x80) {
-		*c = s[0];
-		return 1;
-	}
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-	if (n > len)
-		return 0;
-	*c = s[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		*c = *c << 6 | (s[i] & 0x3f);
-	}
-	if (*c < least[n] || *c > 0x10ffff || (*c >= 0xd800 && *c <= 0xdfff))
-		return 0;
-	return n;
 }
 
 static bool is_control(uint32_t c)
@@ -104,7 +76,7 @@ void log_value(struct strbuf *out, const char *s)
 	strbuf_addch(out, '"');
 	while (len) {
 		uint32_t c;
-		size_t n = utf8(s, len, &c);
+		size_t n = utf8_decode(s, len, &c);
 
 		if (n)
 			add_quoted(out, s, n, c);
@@ -207,7 +179,7 @@ static void clean_characters(struct strbuf *out, const char *s, size_t len)
 {
 	while (len) {
 		uint32_t c;
-		size_t n = utf8(s, len, &c);
+		size_t n = utf8_decode(s, len, &c);
 
 		if (!n) {
 			strbuf_addstr(out, "\xef\xbf\xbd");
