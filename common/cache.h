@@ -53,6 +53,12 @@ void cache_release(struct cache *cache);
 	}
 #define autocache __attribute__((cleanup(cache_release))) struct cache
 
+/*
+ * Sync all that was written so far: layer entries and links are not synced
+ * one by one, so this comes before what needs them is published.
+ */
+MUST_CHECK int cache_sync(const struct cache *cache, struct err *err);
+
 /* Blobs */
 
 /* Is it there? Its size goes to *size unless that is NULL. */
@@ -134,8 +140,8 @@ struct image_head {
 };
 
 /*
- * A record is a file of two lines: its head, which is all that the responder
- * reads, and the record's JSON. body may be NULL. ERR_UNKNOWN. Reading counts
+ * A record is a file: its head, which is all that the responder reads, an empty
+ * line, and the record's JSON. body may be NULL. ERR_UNKNOWN. Reading counts
  * as use: the file's mtime is set, at most once a minute.
  */
 MUST_CHECK int cache_get_record(const struct cache *cache,

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/cache.h"
+#include "common/cachefile.h"
+
+#include "common/banned.h"
+
+const char *cache_blob_path(const struct digest *digest,
+			    char out[CACHE_BLOB_PATH_SIZE])
+{
+	char hex[DIGEST_HEX_SIZE];
+
+	digest_hex(digest, hex);
+	snprintf(out, CACHE_BLOB_PATH_SIZE, "sha256/%.2s/%s", hex, hex);
+	return out;
+}
+
+/* The same from the cache's top. */
+#define BLOB_FILE_SIZE (CACHE_BLOB_PATH_SIZE + 6)
+static const char *blob_file(const struct digest *digest,
+			     char out[BLOB_FILE_SIZE])
+{
+	memcpy(out, "blobs/", 6);
+	cache_blob_path(digest, out + 6);
+	return out;
+}
+
+bool cache_has_blob(const struct cache *cache, const struct digest *digest,
+		    uint64_t *size)
+{
+	char path[BLOB_FILE_SIZE];
+	struct stat st;
+
+	if (fstatat(cache->fd, blob_file(digest, path), &st,
+		    AT_SYMLINK_NOFOLLOW) ||
+	    !S_ISREG(st.st_mode))
+		return false;
+	if (size)
+		*size = (uint64_t)st.st_size;
+	return true;
+}
+
+int cache_open_blob(const struct cache *cache, const struct digest *digest,
+		    uint64_t *size, struct err *err)
+{
+	char path[BLOB_FILE_SIZE];
+	autoclose int fd = open_beneath(cache->fd, blob_file(digest, path),
+					O_RDONLY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 && errno == ENOENT)
+		return err_set(err, ERR_UNKNOWN, "no %s in the cache", path);
+	if (fd < 0 || fstat(fd, &st))
+		return err_errno(err, "cannot open %s in the cache", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_REFUSED,
+			       "%s in the cache is not a regular file", path);
+	if (size)
+		*size = (uint64_t)st.st_size;
+	return steal_fd(&fd);
+}
+
+int blob_begin(struct blob_writer *writer, const struct cache *cache,
+	       struct err *err)
+{
+	*writer = (struct blob_writer)BLOB_WRITER_INIT;
+	writer->cache = cache;
+	writer->fd = cachefile_create(cache->fd, 0444, &writer->tmp, err);
+	return writer->fd < 0 ? -1 : 0;
+}
+
+int blob_write(struct blob_writer *writer, const void *data, size_t len,
+	       struct err *err)
+{
+	if (write_all(writer->fd, data, len))
+		return err_errno(err, "cannot write a blob to the cache %s",
+				 writer->cache->path);
+	writer->size += len;
+	return 0;
+}
+
+int blob_commit(struct blob_writer *writer, const struct digest *digest,
+		struct err *err)
+{
+	char path[BLOB_FILE_SIZE];
+	int rc;
+
+	if (fsync(writer->fd))
+		return err_errno(err, "cannot write a blob to the cache %s",
+				 writer->cache->path);
+	rc = cachefile_link(writer->cache->fd, writer->fd, writer->tmp,
+			    blob_file(digest, path), err);
+	free(steal_ptr(&writer->tmp));
+	return rc;
+}
+
+void blob_writer_release(struct blob_writer *writer)
+{
+	if (writer->fd >= 0)
+		close(writer->fd);
+	if (writer->tmp)
+		unlinkat(writer->cache->fd, writer->tmp, 0);
+	free(writer->tmp);
+	*writer = (struct blob_writer)BLOB_WRITER_INIT;
+}
+
+int cache_put_blob(const struct cache *cache, const void *data, size_t len,
+		   struct digest *digest, struct err *err)
+{
+	autoblob writer = BLOB_WRITER_INIT;
+
+	digest_of(data, len, digest);
+	if (cache_has_blob(cache, digest, NULL))
+		return 0;
+	if (blob_begin(&writer, cache, err) ||
+	    blob_write(&writer, data, len, err))
+		return -1;
+	return blob_commit(&writer, digest, err);
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+#include "common/cache.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/cachefile.h"
+
+#include "common/banned.h"
+
+/* Of the layout that this program reads and writes. */
+#define LAYOUT_VERSION 1
+
+static const char *const folders[] = {
+	"blobs", "blobs/sha256", "layers", "repositories", "git",
+	"roots", "builds",	 "locks",  "tmp",
+};
+
+static int check_version(const struct cache *cache, struct err *err)
+{
+	autostrbuf text = STRBUF_INIT;
+	unsigned long version;
+	char *end;
+
+	if (cachefile_read(cache->fd, "version", SMALL_FILE_MAX, &text, err))
+		return -1;
+	version = strtoul(text.buf, &end, 10);
+	if (end == text.buf || strcmp(end, "\n"))
+		return err_set(err, ERR_MALFORMED,
+			       "%s/version is not a number: is this a cache "
+			       "of flakehub?",
+			       cache->path);
+	if (version > LAYOUT_VERSION)
+		return err_set(err, ERR_REFUSED,
+			       "the cache %s has layout %lu and this flakehub "
+			       "knows %d: use the newer flakehub, or another "
+			       "cache-dir",
+			       cache->path, version, LAYOUT_VERSION);
+	return 0;
+}
+
+static int check_owner(const struct cache *cache, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(cache->fd, &st))
+		return err_errno(err, "cannot look at the cache %s",
+				 cache->path);
+	if (st.st_uid != geteuid())
+		return err_set(err, ERR_REFUSED,
+			       "the cache %s belongs to user %lu, and this is "
+			       "user %lu: only its owner may write to it",
+			       cache->path, (unsigned long)st.st_uid,
+			       (unsigned long)geteuid());
+	return 0;
+}
+
+static int write_version(const struct cache *cache, struct err *err)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d\n", LAYOUT_VERSION);
+	return cachefile_replace(cache->fd, "./version", text, strlen(text),
+				 CACHEFILE_SYNC, err);
+}
+
+/*
+ * Files in tmp/ are named after the process that writes them; what a dead one
+ * left is of no use to anybody.
+ */
+static void sweep_tmp(const struct cache *cache)
+{
+	int fd = openat(cache->fd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((entry = readdir(dir))) {
+		struct stat st;
+		time_t now = time(NULL);
+
+		/* A day: the writer may be on another host of an NFS cache. */
+		if (entry->d_name[0] != '.' &&
+		    !fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
+		    now - st.st_mtime > 24 * 3600)
+			unlinkat(fd, entry->d_name, 0);
+	}
+	closedir(dir);
+}
+
+static int prepare(const struct cache *cache, struct err *err)
+{
+	if (check_owner(cache, err))
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		if (!mkdirat(cache->fd, folders[i], 0755) || errno == EEXIST)
+			continue;
+		return err_errno(err, "cannot make %s/%s", cache->path,
+				 folders[i]);
+	}
+	if (check_version(cache, err)) {
+		if (err->code != ERR_UNKNOWN || write_version(cache, err))
+			return -1;
+	}
+	sweep_tmp(cache);
+	return 0;
+}
+
+/* mkdir -p, but only when writing. */
+static int open_folder(const char *path, enum cache_mode mode)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autofree char *copy = xstrdup(path);
+
+	if (fd >= 0 || errno != ENOENT || mode == CACHE_READ)
+		return fd;
+	for (char *p = copy + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = 0;
+		if (mkdir(copy, 0755) && errno != EEXIST)
+			return -1;
+		*p = '/';
+	}
+	if (mkdir(copy, 0755) && errno != EEXIST)
+		return -1;
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+int cache_open(struct cache *cache, const char *path, enum cache_mode mode,
+	       struct err *err)
+{
+	*cache = (struct cache)CACHE_INIT;
+	if (path[0] != '/')
+		return err_set(err, ERR_MALFORMED,
+			       "the cache's path must be absolute, not %s",
+			       path);
+	cache->fd = open_folder(path, mode);
+	if (cache->fd < 0)
+		return err_errno(err, "cannot open the cache %s", path);
+	cache->path = xstrdup(path);
+	cache->writable = mode == CACHE_WRITE;
+	if (mode == CACHE_WRITE ? prepare(cache, err)
+				: check_version(cache, err)) {
+		cache_release(cache);
+		return -1;
+	}
+	return 0;
+}
+
+void cache_release(struct cache *cache)
+{
+	if (cache->fd >= 0)
+		close(cache->fd);
+	free(cache->path);
+	*cache = (struct cache)CACHE_INIT;
+}
+
+int cache_sync(const struct cache *cache, struct err *err)
+{
+	if (syncfs(cache->fd))
+		return err_errno(err, "cannot sync the cache %s", cache->path);
+	return 0;
+}
+
+char *cache_root_path(const struct cache *cache, const char *name)
+{
+	return xasprintf("%s/roots/%s", cache->path, name);
+}
+
+static int64_t monotonic_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* flock(2) has no deadline of its own. */
+static int flock_until(int fd, int64_t deadline_ms)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+
+	for (;;) {
+		if (!flock(fd, LOCK_EX | LOCK_NB))
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -1;
+		if (monotonic_ms() >= deadline_ms) {
+			errno = EWOULDBLOCK;
+			return -1;
+		}
+		nanosleep(&pause, NULL);
+	}
+}
+
+int cache_lock(const struct cache *cache, const char *name, int timeout_ms,
+	       struct err *err)
+{
+	autofree char *path = xasprintf("locks/%s", name);
+	autoclose int fd =
+		openat(cache->fd, path,
+		       O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int rc;
+
+	if (fd < 0)
+		return err_errno(err, "cannot open the lock %s in the cache",
+				 path);
+	if (timeout_ms < 0) {
+		do
+			rc = flock(fd, LOCK_EX);
+		while (rc && errno == EINTR);
+	} else {
+		rc = flock_until(fd, monotonic_ms() + timeout_ms);
+	}
+	if (rc && errno == EWOULDBLOCK)
+		return err_set(err, ERR_BUSY, "%s in the cache is taken", path);
+	if (rc)
+		return err_errno(err, "cannot take %s in the cache", path);
+	return steal_fd(&fd);
+}
