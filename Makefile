@@ -2,6 +2,10 @@
 # One non-recursive makefile. A variant (SANITIZE=…, CC=clang) builds in a
 # folder of its own, so that switching between them rebuilds nothing.
 
+# V=1 shows the commands.
+V ?=
+Q := $(if $(V),,@)
+
 VERSION  := $(shell cat VERSION)
 PREFIX   ?= /usr/local
 BINDIR   ?= $(PREFIX)/bin
@@ -59,18 +63,22 @@ programs := $(if $(cli_c),$(BUILD)/flakehub) \
 all: $(programs) $(common_a)
 
 $(BUILD)/flakehub: $(call obj,$(cli_c)) $(common_a)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	@echo "  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/flakehub.fcgi: $(call obj,$(fcgi_c)) $(common_a)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FCGI_LIBS) $(LIBS)
+	@echo "  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FCGI_LIBS) $(LIBS)
 $(common_a): $(call obj,$(common_c))
-	rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(call obj,$(testlib_c)) \
 		$(call obj,$(fcgilib_c)) $(common_a)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(FCGI_LIBS) $(LIBS)
+	@echo "  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(FCGI_LIBS) $(LIBS)
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Rebuild when the flags change.
 $(BUILD)/flags: FORCE
