@@ -26,7 +26,8 @@ OPTIMIZE ?= $(if $(SANITIZE),-O1 -fno-omit-frame-pointer,-O2)
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
 	-Wcast-qual -Wwrite-strings -Wundef -Wformat=2 -Wvla \
-	-Wnull-dereference -Wimplicit-fallthrough -Wno-unused-parameter
+	-Wnull-dereference -Wimplicit-fallthrough -Wno-unused-parameter \
+	$(if $(SANITIZE),-Wno-format-truncation -Wno-null-dereference)
 HARDEN   := -fPIE -fstack-protector-strong $(if \
 	$(SANITIZE)$(COVERAGE),,-D_FORTIFY_SOURCE=2)
 
