@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#include "common/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "common/alloc.h"
+
+#include "common/banned.h"
+
+static const char *real_dir = STORE_DIR;
+
+void store_set_real_dir(const char *dir)
+{
+	real_dir = dir;
+}
+
+/* The length of the component at s, 0 if it is none that may be opened. */
+static size_t component_len(const char *s)
+{
+	size_t len = strcspn(s, "/");
+
+	if ((len == 1 && *s == '.') || (len == 2 && s[0] == '.' && s[1] == '.'))
+		return 0;
+	return len;
+}
+
+bool store_has_path(const char *path)
+{
+	const char *p = path + strlen(STORE_DIR);
+
+	if (strncmp(path, STORE_DIR "/", strlen(STORE_DIR "/")) != 0)
+		return false;
+	while (*p) {
+		size_t len = component_len(++p);
+
+		if (!len)
+			return false;
+		p += len;
+	}
+	return true;
+}
+
+size_t store_path_len(const char *path)
+{
+	size_t dir = strlen(STORE_DIR "/");
+
+	return dir + strcspn(path + dir, "/");
+}
+
+static int open_below(const char *path, int flags)
+{
+	autoclose int fd = open(real_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const char *p = path + strlen(STORE_DIR "/");
+
+	while (fd >= 0) {
+		size_t len = strcspn(p, "/");
+		autofree char *name = xstrndup(p, len);
+		bool last = !p[len];
+		int next = openat(fd, name,
+				  (last ? flags : O_PATH | O_DIRECTORY) |
+					  O_NOFOLLOW | O_CLOEXEC);
+
+		if (last || next < 0)
+			return next;
+		cleanup_close(&fd);
+		fd = next;
+		p += len + 1;
+	}
+	return -1;
+}
+
+int store_open(const char *path, int flags, struct err *err)
+{
+	int fd = store_has_path(path)
+			 ? open_below(path, flags)
+			 : open(path, flags | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd >= 0)
+		return fd;
+	if (errno == ENOENT || errno == ENOTDIR)
+		return err_set(err, ERR_UNKNOWN, "%s is not there", path);
+	if (errno == ELOOP)
+		return err_set(err, ERR_REFUSED,
+			       "%s is a symlink, which is not followed", path);
+	return err_errno(err, "%s", path);
+}
