@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+#include "common/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+
+#include "common/banned.h"
+
+/* What a program of ours may know of our environment. */
+static const char *const allowed[] = {
+	"PATH",
+	"HOME",
+	"NIX_CONFIG",
+	"NIX_REMOTE",
+	"NIX_DAEMON_SOCKET_PATH",
+	"NIX_SSL_CERT_FILE",
+	"GIT_SSL_CAINFO",
+	"SSH_AUTH_SOCK",
+	"http_proxy",
+	"https_proxy",
+	"ftp_proxy",
+	"all_proxy",
+	"no_proxy",
+	"HTTP_PROXY",
+	"HTTPS_PROXY",
+	"ALL_PROXY",
+	"NO_PROXY",
+	"TZ",
+	/* git trusts a repository of the user who called sudo. */
+	"SUDO_UID",
+	/* Our own settings, for a builder that the keeper starts. */
+	"FLAKEHUB_CONFIG",
+	"XDG_CACHE_HOME",
+	"XDG_RUNTIME_DIR",
+};
+
+static char *environment[ARRAY_SIZE(allowed) + 2];
+
+static void __attribute__((constructor)) make_environment(void)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++) {
+		const char *value = getenv(allowed[i]);
+
+		if (value)
+			environment[nr++] =
+				xasprintf("%s=%s", allowed[i], value);
+	}
+	environment[nr++] = xstrdup("LANG=C.UTF-8");
+}
+
+char *const *spawn_environment(void)
+{
+	return environment;
+}
+
+/* In the child: only what is safe between fork(2) and execve(2). */
+static void __attribute__((noreturn))
+become(const struct spawn *spawn, pid_t parent)
+{
+	int fds[3] = { spawn->in, spawn->out, spawn->err };
+	sigset_t none;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	if (spawn->new_session)
+		setsid();
+	else
+		setpgid(0, 0);
+	if (spawn->death_signal) {
+		prctl(PR_SET_PDEATHSIG, spawn->death_signal);
+		if (getppid() != parent)
+			_exit(127); /* it went before we could ask */
+	}
+	/* Out of the way of 0, 1 and 2 first. */
+	for (int i = 0; i < 3; i++) {
+		fds[i] = fds[i] < 0 ? open("/dev/null", O_RDWR | O_CLOEXEC)
+				    : fds[i];
+		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+		if (fds[i] < 0)
+			_exit(127);
+	}
+	for (int i = 0; i < 3; i++)
+		if (dup2(fds[i], i) < 0)
+			_exit(127);
+	/* libfcgi's sockets are not close-on-exec. */
+	closefrom(3);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	execvpe(spawn->argv[0], (char *const *)(uintptr_t)spawn->argv,
+		spawn->env ? spawn->env : environment);
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+/* posix_spawn(3) cannot ask for a death signal, so fork(2). */
+pid_t spawn_start(const struct spawn *spawn, struct err *err)
+{
+	pid_t parent = getpid();
+	sigset_t all, old;
+	pid_t pid;
+
+	/* No handler of ours may run in the child. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pid = fork();
+	if (!pid)
+		become(spawn, parent);
+	if (pid < 0)
+		err_errno(err, "cannot start %s", spawn->argv[0]);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return pid;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* SIGTERM to the group, 5 s, SIGKILL. Its leader is not reaped before. */
+static void end_group(pid_t pid)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+	int64_t deadline = now_ms() + 5000;
+
+	kill(-pid, SIGTERM);
+	while (now_ms() < deadline) {
+		siginfo_t info = { .si_pid = 0 };
+
+		if (waitid(P_PID, (id_t)pid, &info,
+			   WEXITED | WNOHANG | WNOWAIT) ||
+		    info.si_pid)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	kill(-pid, SIGKILL);
+}
+
+static int reap(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return status;
+}
+
+/* Read once; at the end *fd is closed and -1. */
+static ssize_t read_pipe(int *fd, char *buf, size_t size)
+{
+	ssize_t n = read(*fd, buf, size);
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return 0;
+	if (n <= 0) {
+		close(*fd);
+		*fd = -1;
+		return 0;
+	}
+	return n;
+}
+
+static int pump(const struct spawn_run *run, int out_fd, int err_fd,
+		struct strbuf *out, struct err *err)
+{
+	int64_t deadline = now_ms() + run->timeout_ms;
+	struct pollfd fds[2] = { { .fd = out_fd, .events = POLLIN },
+				 { .fd = err_fd, .events = POLLIN } };
+	size_t start = out->len;
+	char buf[8192];
+	int rc = 0;
+
+	while (!rc && (fds[0].fd >= 0 || fds[1].fd >= 0)) {
+		int64_t left = deadline - now_ms();
+		int wait = left > 60000 ? 60000 : (int)left;
+		ssize_t n;
+
+		if (run->timeout_ms >= 0 && left <= 0) {
+			rc = err_set(err, ERR_TIMED_OUT,
+				     "%s did not end within %jd s",
+				     run->argv[0],
+				     (intmax_t)run->timeout_ms / 1000);
+			break;
+		}
+		if (poll(fds, 2, run->timeout_ms < 0 ? -1 : wait) < 0 &&
+		    errno != EINTR) {
+			rc = err_errno(err, "waiting for %s", run->argv[0]);
+			break;
+		}
+		if (fds[0].fd >= 0 && fds[0].revents) {
+			n = read_pipe(&fds[0].fd, buf, sizeof(buf));
+			strbuf_add(out, buf, (size_t)n);
+		}
+		if (fds[1].fd >= 0 && fds[1].revents) {
+			n = read_pipe(&fds[1].fd, buf, sizeof(buf));
+			if (n && run->on_stderr)
+				run->on_stderr(run->arg, buf, (size_t)n);
+		}
+		if (out->len - start > run->out_max)
+			rc = err_set(err, ERR_MALFORMED,
+				     "%s wrote more than %zu bytes",
+				     run->argv[0], run->out_max);
+	}
+	for (int i = 0; i < 2; i++)
+		if (fds[i].fd >= 0)
+			close(fds[i].fd);
+	return rc;
+}
+
+int spawn_run(const struct spawn_run *run, struct strbuf *out, int *status,
+	      struct err *err)
+{
+	struct spawn spawn = SPAWN_INIT;
+	int out_pipe[2], err_pipe[2];
+	pid_t pid;
+	int rc;
+
+	if (pipe2(out_pipe, O_CLOEXEC))
+		return err_errno(err, "cannot start %s", run->argv[0]);
+	if (pipe2(err_pipe, O_CLOEXEC)) {
+		err_errno(err, "cannot start %s", run->argv[0]);
+		close(out_pipe[0]);
+		close(out_pipe[1]);
+		return -1;
+	}
+	spawn.argv = run->argv;
+	spawn.out = out_pipe[1];
+	spawn.err = err_pipe[1];
+	spawn.death_signal = SIGTERM;
+	pid = spawn_start(&spawn, err);
+	close(out_pipe[1]);
+	close(err_pipe[1]);
+	if (pid < 0) {
+		close(out_pipe[0]);
+		close(err_pipe[0]);
+		return -1;
+	}
+	rc = pump(run, out_pipe[0], err_pipe[0], out, err);
+	if (rc)
+		end_group(pid);
+	*status = reap(pid);
+	if (!rc && WIFEXITED(*status) && WEXITSTATUS(*status) == 127)
+		return err_set(err, ERR_SYSTEM,
+			       "%s is not on PATH, or did not start",
+			       run->argv[0]);
+	return rc;
+}

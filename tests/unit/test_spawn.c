@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/spawn.h"
+
+#include "common/banned.h"
+
+static void collect(void *arg, const char *data, size_t len)
+{
+	strbuf_add(arg, data, len);
+}
+
+static int run(const char *script, int64_t timeout_ms, struct strbuf *out,
+	       struct strbuf *errors, int *status, struct err *err)
+{
+	const char *const argv[] = { "sh", "-c", script, NULL };
+	struct spawn_run r = {
+		.argv = argv,
+		.on_stderr = collect,
+		.arg = errors,
+		.out_max = 1000,
+		.timeout_ms = timeout_ms,
+	};
+
+	return spawn_run(&r, out, status, err);
+}
+
+static void test_output(void **state)
+{
+	autostrbuf out = STRBUF_INIT, errors = STRBUF_INIT;
+	struct err err = ERR_INIT;
+	int status;
+
+	assert_int_equal(run("echo one; echo two >&2; exit 3", -1, &out,
+			     &errors, &status, &err),
+			 0);
+	assert_string_equal(out.buf, "one\n");
+	assert_string_equal(errors.buf, "two\n");
+	assert_int_equal(WEXITSTATUS(status), 3);
+}
+
+static void test_limits(void **state)
+{
+	static const struct {
+		const char *name, *script;
+		int64_t timeout_ms;
+		enum err_code code;
+	} cases[] = {
+		{ "too much output", "while :; do echo 0123456789; done", -1,
+		  ERR_MALFORMED },
+		{ "too long", "sleep 100 & sleep 100", 100, ERR_TIMED_OUT },
+		{ "deaf to SIGTERM", "trap '' TERM; while :; do :; done", 100,
+		  ERR_TIMED_OUT },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autostrbuf out = STRBUF_INIT, errors = STRBUF_INIT;
+		struct err err = ERR_INIT;
+		int status;
+
+		if (!run(cases[i].script, cases[i].timeout_ms, &out, &errors,
+			 &status, &err) ||
+		    err.code != cases[i].code)
+			fail_msg("%s: %s", cases[i].name, err.msg);
+	}
+}
+
+static void test_no_such_program(void **state)
+{
+	const char *const argv[] = { "no-such-program-anywhere", NULL };
+	struct spawn_run r = { .argv = argv, .out_max = 10, .timeout_ms = -1 };
+	autostrbuf out = STRBUF_INIT;
+	struct err err = ERR_INIT;
+	int status;
+
+	assert_int_equal(spawn_run(&r, &out, &status, &err), -1);
+	assert_int_equal(err.code, ERR_SYSTEM);
+	assert_non_null(strstr(err.msg, "no-such-program-anywhere"));
+}
+
+/* Descriptors, signals, environment and process group of a child. */
+static void test_clean_child(void **state)
+{
+	autostrbuf out = STRBUF_INIT, errors = STRBUF_INIT;
+	struct err err = ERR_INIT;
+	int status, leak = open("/dev/null", O_RDONLY);
+	sigset_t set, old;
+
+	assert_true(leak > 2);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	signal(SIGUSR1, SIG_IGN);
+	assert_int_equal(run("ls /proc/$$/fd | wc -l; "
+			     "grep -cE 'Sig(Blk|Ign):\\s0+$' /proc/$$/status; "
+			     "ps -o pgid= $$ | grep -cw $$; "
+			     "cat; "
+			     "env | grep -c '^FLAKEHUB_TEST_SECRET='",
+			     -1, &out, &errors, &status, &err),
+			 0);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	close(leak);
+	assert_string_equal(out.buf, "3\n2\n1\n0\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_output),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_no_such_program),
+		cmocka_unit_test(test_clean_child),
+	};
+	static char secret[] = "FLAKEHUB_TEST_SECRET=x";
+
+	putenv(secret);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
