@@ -31,8 +31,13 @@ let
   asRoot =
     if enableFakechroot then
       ''
-        proot -r "$PWD" -w / -b /dev -b /proc -b /sys -b /tmp \
-          -b "$NIX_STORE" bash -c "$asRoot"
+        binds=
+        for directory in /dev /proc /sys "$NIX_STORE"; do
+          if [ -e "$directory" ]; then
+            binds="$binds -b $directory"
+          fi
+        done
+        proot -r "$PWD" -w / $binds bash -c "$asRoot"
       ''
     else
       ''
