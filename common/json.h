@@ -62,6 +62,9 @@ MUST_CHECK int json_want_object(struct json_object *json, const char *key,
 				struct json_object **out, const char *name,
 				struct err *err);
 
+/* The string at an index of an array; NULL if it is none or has a NUL. */
+const char *json_string_at(struct json_object *array, size_t i);
+
 /* Append the value without spaces; one line, '/' not escaped. */
 void json_format_compact(struct strbuf *out, struct json_object *json);
 

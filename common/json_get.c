@@ -160,6 +160,19 @@ int json_want_object(struct json_object *json, const char *key,
 	return want(json, key, json_type_object, out, name, err);
 }
 
+const char *json_string_at(struct json_object *array, size_t i)
+{
+	struct json_object *value = json_object_array_get_idx(array, i);
+	const char *s;
+
+	if (!json_object_is_type(value, json_type_string))
+		return NULL;
+	s = json_object_get_string(value);
+	if (strlen(s) != (size_t)json_object_get_string_len(value))
+		return NULL;
+	return s;
+}
+
 void json_format_compact(struct strbuf *out, struct json_object *json)
 {
 	size_t len;

@@ -39,6 +39,8 @@
 #define TREE_DEPTH_MAX	     2048
 /* manifest.json of a docker-archive. */
 #define ARCHIVE_MANIFEST_MAX (4u << 20)
+/* A docker-archive has three members a layer and a few more. */
+#define ARCHIVE_MEMBERS_MAX  65536u
 /* Symlinks followed inside an archive before it is called a loop. */
 #define ARCHIVE_LINKS_MAX    16
 

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: MIT
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <cmocka.h>
+
+#include "common/alloc.h"
+#include "common/archive.h"
+#include "common/json.h"
+#include "common/limits.h"
+
+#include "common/banned.h"
+
+static char dir[] = "/tmp/test-archive.XXXXXX";
+static char file[64];
+
+/* A member to write: with data a file, else a link, else a folder. */
+struct entry {
+	const char *name;
+	const char *data;
+	const char *symlink;
+	const char *hardlink;
+	size_t len; /* of data, where it is no string */
+};
+
+static void pack(const struct entry *entries, size_t nr, int filter)
+{
+	struct archive *a = archive_write_new();
+
+	archive_write_set_format_pax_restricted(a);
+	archive_write_add_filter(a, filter);
+	assert_int_equal(archive_write_open_filename(a, file), ARCHIVE_OK);
+	for (size_t i = 0; i < nr && entries[i].name; i++) {
+		const struct entry *in = &entries[i];
+		struct archive_entry *e = archive_entry_new();
+		size_t len = in->len		? in->len
+			     : in->data != NULL ? strlen(in->data)
+						: 0;
+
+		archive_entry_set_pathname(e, in->name);
+		archive_entry_set_perm(e, 0644);
+		archive_entry_set_filetype(e, in->symlink ? AE_IFLNK
+					      : in->data || in->hardlink
+						      ? AE_IFREG
+						      : AE_IFDIR);
+		if (in->symlink)
+			archive_entry_set_symlink(e, in->symlink);
+		if (in->hardlink)
+			archive_entry_set_hardlink(e, in->hardlink);
+		archive_entry_set_size(e, (int64_t)len);
+		assert_int_equal(archive_write_header(a, e), ARCHIVE_OK);
+		if (len)
+			archive_write_data(a, in->data, len);
+		archive_entry_free(e);
+	}
+	assert_int_equal(archive_write_close(a), ARCHIVE_OK);
+	archive_write_free(a);
+}
+
+#define HEX_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define HEX_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define MANIFEST(layers)                                                       \
+	"[{\"Config\":\"c.json\",\"RepoTags\":null,\"Layers\":" layers "}]"
+#define TWO_IDS "[\"sha256:" HEX_A "\",\"sha256:" HEX_B "\"]"
+#define CONFIG(ids)                                                            \
+	"{\"config\":{\"Env\":[\"A=1\"]},\"rootfs\":{\"diff_ids\":" ids "}}"
+
+/* As `docker save` wrote it before 25, the second layer a hard link. */
+static const struct entry saved[] = {
+	{ .name = "./" },
+	{ .name = HEX_A ".tar", .data = "layer a" },
+	{ .name = "one/" },
+	{ .name = "one/layer.tar", .symlink = "../" HEX_A ".tar" },
+	{ .name = "./two/layer.tar", .hardlink = "three/layer.tar" },
+	{ .name = "three/layer.tar", .data = "layer b" },
+	{ .name = "c.json", .data = CONFIG(TWO_IDS) },
+	{ .name = "manifest.json",
+	  .data = MANIFEST("[\"one/layer.tar\",\"two/layer.tar\"]") },
+};
+
+static int collect(void *arg, const void *data, size_t len, struct err *err)
+{
+	strbuf_add(arg, data, len);
+	return 0;
+}
+
+static int stop(void *arg, const void *data, size_t len, struct err *err)
+{
+	return err_set(err, ERR_BUSY, "enough");
+}
+
+static void assert_member(const char *member, const char *data, size_t len)
+{
+	struct err err = ERR_INIT;
+	autostrbuf out = STRBUF_INIT;
+
+	if (archive_stream(file, member, collect, &out, &err))
+		fail_msg("%s: %s", member, err.msg);
+	assert_int_equal(out.len, len);
+	assert_memory_equal(out.buf, data, len);
+}
+
+static void test_image(void **state)
+{
+	static const int filters[] = { ARCHIVE_FILTER_NONE, ARCHIVE_FILTER_GZIP,
+				       ARCHIVE_FILTER_ZSTD, ARCHIVE_FILTER_XZ,
+				       ARCHIVE_FILTER_BZIP2 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(filters); i++) {
+		autoarchiveimage image = ARCHIVE_IMAGE_INIT;
+		struct err err = ERR_INIT;
+		char hex[DIGEST_HEX_SIZE];
+
+		pack(saved, ARRAY_SIZE(saved), filters[i]);
+		if (archive_image_read(&image, file, &err))
+			fail_msg("filter %d: %s", filters[i], err.msg);
+		assert_int_equal(image.nr, 2);
+		assert_string_equal(image.layers[0].name, "one/layer.tar");
+		assert_string_equal(image.layers[0].member, HEX_A ".tar");
+		assert_string_equal(digest_hex(&image.layers[0].diff_id, hex),
+				    HEX_A);
+		assert_string_equal(image.layers[1].name, "two/layer.tar");
+		assert_string_equal(image.layers[1].member, "three/layer.tar");
+		assert_non_null(json_object_object_get(image.config, "config"));
+		assert_member("one/layer.tar", "layer a", 7);
+		assert_member("two/layer.tar", "layer b", 7);
+		assert_member("three/layer.tar", "layer b", 7);
+	}
+}
+
+/* Docker 25 and later: blobs by digest, and an OCI layout beside them. */
+static void test_blobs(void **state)
+{
+	static const struct entry entries[] = {
+		{ .name = "blobs/" },
+		{ .name = "blobs/sha256/" },
+		{ .name = "blobs/sha256/" HEX_A,
+		  .data = CONFIG("[\"sha256:" HEX_B "\"]") },
+		{ .name = "blobs/sha256/" HEX_B, .data = "layer" },
+		{ .name = "index.json", .data = "{}" },
+		{ .name = "manifest.json",
+		  .data = "[{\"Config\":\"blobs/sha256/" HEX_A
+			  "\",\"Layers\":[\"blobs/sha256/" HEX_B "\"]}]" },
+		{ .name = "oci-layout", .data = "{}" },
+	};
+	autoarchiveimage image = ARCHIVE_IMAGE_INIT;
+	struct err err = ERR_INIT;
+
+	pack(entries, ARRAY_SIZE(entries), ARCHIVE_FILTER_NONE);
+	if (archive_image_read(&image, file, &err))
+		fail_msg("%s", err.msg);
+	assert_int_equal(image.nr, 1);
+	assert_member(image.layers[0].member, "layer", 5);
+}
+
+/* Longer than a piece, with NULs, and compressed inside: as it is stored. */
+static void test_stored_bytes(void **state)
+{
+	static const unsigned char magics[][4] = { { 0x1f, 0x8b },
+						   { 0x28, 0xb5, 0x2f, 0xfd } };
+	size_t len = 700001;
+	autofree char *data = xmalloc(len);
+
+	for (size_t i = 0; i < len; i++)
+		data[i] = (char)(i * 31 >> 3);
+	for (size_t i = 0; i < ARRAY_SIZE(magics); i++) {
+		const struct entry entries[] = {
+			{ .name = "l", .data = data, .len = len },
+			{ .name = "empty", .data = "" },
+		};
+
+		memcpy(data, magics[i], sizeof(magics[i]));
+		pack(entries, 2, ARCHIVE_FILTER_ZSTD);
+		assert_member("l", data, len);
+		assert_member("./l", data, len);
+		assert_member("empty", "", 0);
+	}
+}
+
+static void test_sink_ends_it(void **state)
+{
+	struct err err = ERR_INIT;
+
+	pack(saved, ARRAY_SIZE(saved), ARCHIVE_FILTER_NONE);
+	assert_int_equal(archive_stream(file, "c.json", stop, NULL, &err), -1);
+	assert_int_equal(err.code, ERR_BUSY);
+	assert_string_equal(err.msg, "enough");
+}
+
+#define IMAGE(manifest, config)                                                \
+	{ .name = "manifest.json", .data = (manifest) },                       \
+	{                                                                      \
+		.name = "c.json", .data = (config)                             \
+	}
+#define NO_IDS "[]"
+
+static void test_refuses(void **state)
+{
+	static const struct {
+		const char *message; /* after the file's name */
+		struct entry entries[8];
+	} cases[] = {
+		{ " has no member 'manifest.json'",
+		  { { .name = "a", .data = "" } } },
+		{ ": manifest.json: line 1: expected a value",
+		  { IMAGE("", "") } },
+		{ ": manifest.json: expected an array of one image or more",
+		  { IMAGE("[]", "") } },
+		{ ": manifest.json: expected an array of one image or more",
+		  { IMAGE("{}", "") } },
+		{ ": manifest.json: expected an object, not null",
+		  { IMAGE("[null]", "") } },
+		{ ": manifest.json: key 'Config': expected a string, but it is "
+		  "missing",
+		  { IMAGE("[{\"Layers\":[]}]", "") } },
+		{ ": manifest.json: key 'Layers': expected an array, not null",
+		  { IMAGE(MANIFEST("null"), "") } },
+		{ ": manifest.json: key 'Layers[0]': expected a member's name",
+		  { IMAGE(MANIFEST("[7]"), "") } },
+		{ " has no member 'x'", { IMAGE(MANIFEST("[\"x\"]"), "") } },
+		{ ": member '../x': expected a name in the archive",
+		  { IMAGE(MANIFEST("[\"../x\"]"), "") } },
+		{ " has no member 'd'",
+		  { IMAGE(MANIFEST("[\"d\"]"), ""), { .name = "d/" } } },
+		{ ": member 'x' is a link to 'y', which is not there",
+		  { IMAGE(MANIFEST("[\"x\"]"), ""),
+		    { .name = "x", .symlink = "y" } } },
+		{ ": member 'x': links in a loop",
+		  { IMAGE(MANIFEST("[\"x\"]"), ""),
+		    { .name = "x", .symlink = "y" },
+		    { .name = "y", .hardlink = "x" } } },
+		{ ": member 'x': expected a name in the archive",
+		  { IMAGE(MANIFEST("[\"x\"]"), ""),
+		    { .name = "x", .symlink = "../../etc/passwd" } } },
+		{ ": member 'x': expected a name in the archive",
+		  { IMAGE(MANIFEST("[\"x\"]"), ""),
+		    { .name = "x", .symlink = "/etc/passwd" } } },
+		{ " has no member 'c.json'",
+		  { { .name = "manifest.json", .data = MANIFEST("[]") } } },
+		{ ": c.json: line 1: expected a value",
+		  { IMAGE(MANIFEST("[]"), "x") } },
+		{ ": c.json: key 'rootfs': expected an object, but it is "
+		  "missing",
+		  { IMAGE(MANIFEST("[]"), "{}") } },
+		{ ": c.json: key 'diff_ids': expected an array, not an object",
+		  { IMAGE(MANIFEST("[]"), CONFIG("{}")) } },
+		{ ": c.json: key 'diff_ids': expected one for each of the 0 "
+		  "layers, not 2",
+		  { IMAGE(MANIFEST("[]"), CONFIG(TWO_IDS)) } },
+		{ ": c.json: key 'diff_ids': expected one for each of the 1 "
+		  "layers, not 0",
+		  { IMAGE(MANIFEST("[\"c.json\"]"), CONFIG(NO_IDS)) } },
+		{ ": c.json: key 'diff_ids[0]': expected \"sha256:\" and 64 "
+		  "hex digits",
+		  { IMAGE(MANIFEST("[\"c.json\"]"),
+			  CONFIG("[\"sha256:0\"]")) } },
+		{ ": two members named 'a'",
+		  { IMAGE(MANIFEST("[]"), CONFIG(NO_IDS)),
+		    { .name = "a", .data = "1" },
+		    { .name = "./a", .data = "2" } } },
+		{ ": member '../a': expected a relative name without \"..\"",
+		  { IMAGE(MANIFEST("[]"), CONFIG(NO_IDS)),
+		    { .name = "../a", .data = "1" } } },
+		{ ": member '/a': expected a relative name without \"..\"",
+		  { IMAGE(MANIFEST("[]"), CONFIG(NO_IDS)),
+		    { .name = "/a", .data = "1" } } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autoarchiveimage image = ARCHIVE_IMAGE_INIT;
+		struct err err = ERR_INIT;
+		autofree char *message =
+			xasprintf("%s%s", file, cases[i].message);
+
+		pack(cases[i].entries, ARRAY_SIZE(cases[i].entries),
+		     ARCHIVE_FILTER_NONE);
+		if (!archive_image_read(&image, file, &err))
+			fail_msg("accepted: %s", cases[i].message);
+		if (!strstr(err.msg, message))
+			fail_msg("case %zu: %s, not %s", i, err.msg, message);
+		assert_int_equal(err.code, ERR_MALFORMED);
+		assert_null(image.layers);
+		assert_null(image.config);
+	}
+}
+
+static void test_stream_refuses(void **state)
+{
+	static const struct entry entries[] = {
+		{ .name = "out", .symlink = "../x" },
+		{ .name = "nowhere", .symlink = "x" },
+		{ .name = "loop", .symlink = "loop" },
+	};
+	static const struct {
+		const char *member, *message;
+		enum err_code code;
+	} cases[] = {
+		{ "x", "has no member 'x'", ERR_UNKNOWN },
+		{ "../x", "member '../x': expected", ERR_MALFORMED },
+		{ "/x", "member '/x': expected", ERR_MALFORMED },
+		{ "", "member '': expected", ERR_MALFORMED },
+		{ "out", "'out' is a link out of the archive", ERR_MALFORMED },
+		{ "nowhere", "member 'nowhere' is a link: ", ERR_MALFORMED },
+		{ "loop", "member 'loop': links in a loop", ERR_MALFORMED },
+	};
+	autostrbuf out = STRBUF_INIT;
+
+	pack(entries, ARRAY_SIZE(entries), ARCHIVE_FILTER_NONE);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct err err = ERR_INIT;
+
+		assert_int_equal(archive_stream(file, cases[i].member, collect,
+						&out, &err),
+				 -1);
+		if (!strstr(err.msg, cases[i].message))
+			fail_msg("%s: %s", cases[i].member, err.msg);
+		assert_int_equal(err.code, cases[i].code);
+	}
+}
+
+/* Cut anywhere, or no archive at all: an error and no crash. */
+static void test_damaged(void **state)
+{
+	static const int filters[] = { ARCHIVE_FILTER_NONE,
+				       ARCHIVE_FILTER_GZIP };
+	static const char *const texts[] = { "", "x",
+					     "not an archive at all\n" };
+	autoarchiveimage image = ARCHIVE_IMAGE_INIT;
+	struct err err = ERR_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(filters); i++) {
+		struct stat st;
+
+		pack(saved, ARRAY_SIZE(saved), filters[i]);
+		assert_int_equal(stat(file, &st), 0);
+		/* The zeros at the end of a tar may go. */
+		for (off_t len = st.st_size * 2 / 5; len > 0; len -= 37) {
+			assert_int_equal(truncate(file, len), 0);
+			if (!archive_image_read(&image, file, &err))
+				fail_msg("accepted %ld bytes", (long)len);
+			assert_int_equal(err.code, ERR_MALFORMED);
+		}
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		FILE *f = fopen(file, "w");
+
+		fputs(texts[i], f);
+		fclose(f);
+		assert_int_equal(archive_image_read(&image, file, &err), -1);
+		assert_int_equal(err.code, ERR_MALFORMED);
+	}
+	unlink(file);
+	assert_int_equal(archive_image_read(&image, file, &err), -1);
+	assert_int_equal(err.code, ERR_UNKNOWN);
+}
+
+static void test_huge_manifest(void **state)
+{
+	size_t len = ARCHIVE_MANIFEST_MAX + 1;
+	autofree char *data = xcalloc(1, len);
+	const struct entry entries[] = {
+		{ .name = "manifest.json", .data = data, .len = len },
+	};
+	autoarchiveimage image = ARCHIVE_IMAGE_INIT;
+	struct err err = ERR_INIT;
+
+	pack(entries, 1, ARCHIVE_FILTER_GZIP);
+	assert_int_equal(archive_image_read(&image, file, &err), -1);
+	assert_non_null(strstr(err.msg, "manifest.json has more than"));
+}
+
+static int setup(void **state)
+{
+	assert_non_null(mkdtemp(dir));
+	snprintf(file, sizeof(file), "%s/image.tar", dir);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	unlink(file);
+	return rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_image),
+		cmocka_unit_test(test_blobs),
+		cmocka_unit_test(test_stored_bytes),
+		cmocka_unit_test(test_sink_ends_it),
+		cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_stream_refuses),
+		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_huge_manifest),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
