@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: MIT
+#include "common/flake.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/json.h"
+#include "common/nearest.h"
+#include "common/plan.h"
+
+#include "common/banned.h"
+
+/* How many names an error offers. */
+#define NEAREST 3
+
+void flake_pin_release(struct flake_pin *pin)
+{
+	free(pin->url);
+	free(pin->nar_hash);
+	free(pin->locks);
+	*pin = (struct flake_pin)FLAKE_PIN_INIT;
+}
+
+void flake_output_release(struct flake_output *output)
+{
+	free(output->attribute_path);
+	free(output->drv_path);
+	free(output->output);
+	free(output->name);
+	*output = (struct flake_output)FLAKE_OUTPUT_INIT;
+}
+
+#define METADATA "nix flake metadata"
+
+/*
+ * Nix copied a folder that is in no commit to the store: that copy is the
+ * pin, since the folder may have changed by the next command.
+ */
+static char *pin_to_store(struct json_object *locked, const char *store_path,
+			  const char *nar_hash, struct err *err)
+{
+	const char *dir = NULL;
+	int64_t modified = 0;
+	autostrbuf url = STRBUF_INIT;
+
+	if (json_want_string(locked, "dir", &dir, METADATA, err) ||
+	    json_want_int(locked, "lastModified", &modified, METADATA, err))
+		return NULL;
+	strbuf_addf(&url, "path:%s?", store_path);
+	if (dir) {
+		strbuf_addstr(&url, "dir=");
+		for (const char *p = dir; *p; p++) {
+			if (strchr("%&=+#? ", *p))
+				strbuf_addf(&url, "%%%02x", (unsigned char)*p);
+			else
+				strbuf_addch(&url, *p);
+		}
+		strbuf_addch(&url, '&');
+	}
+	strbuf_addf(&url, "lastModified=%jd&narHash=", (intmax_t)modified);
+	for (const char *p = nar_hash; *p; p++) {
+		if (*p == '+' || *p == '=' || *p == '/')
+			strbuf_addf(&url, "%%%02X", (unsigned char)*p);
+		else
+			strbuf_addch(&url, *p);
+	}
+	return strbuf_detach(&url, NULL);
+}
+
+/* Has every input of the flake a lock that says which it is? */
+static bool locks_are_whole(struct json_object *locks)
+{
+	struct json_object *nodes, *inputs;
+
+	if (!json_object_object_get_ex(locks, "nodes", &nodes))
+		return false;
+	json_object_object_foreach(nodes, name, node)
+	{
+		if (strcmp(name, "root") &&
+		    !json_object_object_get_ex(node, "locked", &inputs))
+			return false;
+	}
+	return true;
+}
+
+static int read_metadata(struct flake_pin *pin, struct json_object *json,
+			 struct err *err)
+{
+	const char *url, *path, *revision = NULL, *nar_hash = NULL;
+	struct json_object *locked, *locks;
+	autostrbuf text = STRBUF_INIT;
+
+	if (json_need_string(json, "url", &url, METADATA, err) ||
+	    json_need_string(json, "path", &path, METADATA, err) ||
+	    json_want_string(json, "revision", &revision, METADATA, err) ||
+	    json_need_object(json, "locked", &locked, METADATA, err) ||
+	    json_want_string(locked, "narHash", &nar_hash, METADATA, err) ||
+	    json_need_object(json, "locks", &locks, METADATA, err))
+		return -1;
+	if (revision && strlen(revision) < sizeof(pin->revision))
+		memcpy(pin->revision, revision, strlen(revision) + 1);
+	pin->nar_hash = xstrdup(nar_hash ? nar_hash : path);
+	json_format_compact(&text, locks);
+	pin->locks = strbuf_detach(&text, NULL);
+	pin->reproducible = revision != NULL;
+	if (revision) {
+		pin->url = xstrdup(url);
+	} else {
+		pin->reason = "the flake was in no commit";
+		pin->url = nar_hash ? pin_to_store(locked, path, nar_hash, err)
+				    : xstrdup(url);
+		if (!pin->url)
+			return -1;
+	}
+	if (!locks_are_whole(locks)) {
+		pin->reproducible = false;
+		pin->reason = "the flake has inputs without a lock";
+	}
+	return 0;
+}
+
+int flake_pin(struct nix *nix, const char *url, struct flake_pin *pin,
+	      struct err *err)
+{
+	autojson *json = NULL;
+
+	*pin = (struct flake_pin)FLAKE_PIN_INIT;
+	if (nix_flake_metadata(nix, url, &json, err))
+		return -1;
+	if (read_metadata(pin, json, err)) {
+		flake_pin_release(pin);
+		return -1;
+	}
+	return 0;
+}
+
+/*
+ * Applied to a flake's `packages` or `legacyPackages`: walks to the attribute
+ * and says what is there, or the names where the way ends.
+ */
+static const char walk[] =
+	"set: system: path: let\n"
+	"  isDerivation = v: builtins.isAttrs v && v.type or \"\" == "
+	"\"derivation\";\n"
+	"  walk = v: path: depth:\n"
+	"    if path == [ ] then\n"
+	"      if isDerivation v then {\n"
+	"        found = true;\n"
+	"        drvPath = v.drvPath;\n"
+	"        output = v.outputName or \"out\";\n"
+	"        name = v.name or \"\";\n"
+	"      } else if builtins.isAttrs v then {\n"
+	"        found = false; inherit depth; names = builtins.attrNames v;\n"
+	"      } else {\n"
+	"        found = false; inherit depth; names = [ ];\n"
+	"        type = builtins.typeOf v;\n"
+	"      }\n"
+	"    else if !(builtins.isAttrs v) || isDerivation v then {\n"
+	"      found = false; inherit depth; names = [ ];\n"
+	"    } else if v ? ${builtins.head path} then\n"
+	"      walk v.${builtins.head path} (builtins.tail path) (depth + 1)\n"
+	"    else {\n"
+	"      found = false; inherit depth; names = builtins.attrNames v;\n"
+	"    };\n"
+	"in walk (set.${system} or { }) path 0";
+
+struct attribute {
+	char **components;
+	size_t nr;
+};
+
+static void attribute_release(struct attribute *a)
+{
+	for (size_t i = 0; i < a->nr; i++)
+		free(a->components[i]);
+	free(a->components);
+}
+
+static void attribute_split(struct attribute *a, const char *text)
+{
+	size_t alloc = 0;
+
+	*a = (struct attribute){ .nr = 0 };
+	if (!*text)
+		text = "default";
+	for (;;) {
+		const char *slash = strchrnul(text, '/');
+
+		ALLOC_GROW(a->components, a->nr, alloc);
+		a->components[a->nr++] = xstrndup(text, (size_t)(slash - text));
+		if (!*slash)
+			return;
+		text = slash + 1;
+	}
+}
+
+/* As a Nix user writes it: components that are no identifiers quoted. */
+static char *attribute_text(const char *set, const char *system,
+			    const struct attribute *a)
+{
+	autostrbuf text = STRBUF_INIT;
+
+	strbuf_addf(&text, "%s.%s", set, system);
+	for (size_t i = 0; i < a->nr; i++) {
+		const char *c = a->components[i];
+
+		strbuf_addch(&text, '.');
+		if (strspn(c, "abcdefghijklmnopqrstuvwxyz"
+			      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			      "0123456789_-'") == strlen(c))
+			strbuf_addstr(&text, c);
+		else
+			nix_quote(&text, c);
+	}
+	return strbuf_detach(&text, NULL);
+}
+
+static int evaluate(struct nix *nix, const struct flake_pin *pin,
+		    const char *set, const char *system,
+		    const struct attribute *a, struct json_object **json,
+		    struct err *err)
+{
+	autofree char *installable = xasprintf("%s#%s", pin->url, set);
+	autostrbuf function = STRBUF_INIT;
+
+	strbuf_addf(&function, "set: (%s) set ", walk);
+	nix_quote(&function, system);
+	strbuf_addstr(&function, " [ ");
+	for (size_t i = 0; i < a->nr; i++) {
+		nix_quote(&function, a->components[i]);
+		strbuf_addch(&function, ' ');
+	}
+	strbuf_addch(&function, ']');
+	return nix_eval(nix, installable, function.buf, json, err);
+}
+
+/* Did nix fail only because the flake has no such set of outputs? */
+static bool has_no_set(const struct err *err)
+{
+	return err->code == ERR_NIX &&
+	       strstr(err->msg, "does not provide attribute");
+}
+
+#define EVAL "nix eval"
+
+static int read_output(struct json_object *json, const char *set,
+		       const char *system, const struct attribute *a,
+		       struct flake_output *output, struct err *err)
+{
+	const char *drv_path, *name, *out;
+
+	if (json_need_string(json, "drvPath", &drv_path, EVAL, err) ||
+	    json_need_string(json, "output", &out, EVAL, err) ||
+	    json_need_string(json, "name", &name, EVAL, err))
+		return -1;
+	output->attribute_path = attribute_text(set, system, a);
+	output->drv_path = xstrdup(drv_path);
+	output->output = xstrdup(out);
+	output->name = xstrdup(name);
+	return 0;
+}
+
+/* The names where the walk ended, as an array that borrows from json. */
+static int read_names(struct json_object *json, const char ***names, size_t *nr,
+		      struct err *err)
+{
+	struct json_object *array;
+
+	if (json_need_array(json, "names", &array, EVAL, err))
+		return -1;
+	*nr = json_object_array_length(array);
+	*names = xcalloc(*nr, sizeof(**names));
+	for (size_t i = 0; i < *nr; i++)
+		(*names)[i] = json_object_get_string(
+			json_object_array_get_idx(array, i));
+	return 0;
+}
+
+/*
+ * Replace the component that was not found by the only name that is the same
+ * but for case. 1 if there is one, 0 if not; two are an error.
+ */
+static int ignore_case(struct attribute *a, size_t depth,
+		       const char *const *names, size_t nr, struct err *err)
+{
+	const char *match = NULL;
+
+	for (size_t i = 0; i < nr; i++) {
+		if (strcasecmp(names[i], a->components[depth]))
+			continue;
+		if (match)
+			return err_set(err, ERR_UNKNOWN,
+				       "%s could be %s or %s, and a "
+				       "repository name has no upper case",
+				       a->components[depth], match, names[i]);
+		match = names[i];
+	}
+	if (!match)
+		return 0;
+	free(a->components[depth]);
+	a->components[depth] = xstrdup(match);
+	return 1;
+}
+
+static int no_such_attribute(const struct attribute *a, size_t depth,
+			     const char *flake_name, const char *system,
+			     const char *const *names, size_t nr,
+			     struct err *err)
+{
+	autostrbuf near = STRBUF_INIT;
+	autofree char *path = attribute_text("packages", system, a);
+
+	if (depth < a->nr)
+		nearest_names(&near, a->components[depth], names, nr, NEAREST);
+	if (!near.len && nr)
+		for (size_t i = 0; i < nr && i < NEAREST; i++)
+			strbuf_addf(&near, "%s%s", i ? ", " : "", names[i]);
+	return err_set(err, ERR_UNKNOWN, "flake %s has no package %s%s%s%s",
+		       *flake_name ? flake_name : "(unnamed)", path,
+		       near.len ? " (nearest: " : "", near.buf,
+		       near.len ? ")" : "");
+}
+
+/* Look in one set of outputs: 1 found, 0 not there, -1 and err. */
+static int find_in(struct nix *nix, const struct flake_pin *pin,
+		   const char *set, const char *flake_name, const char *system,
+		   struct attribute *a, struct flake_output *output,
+		   struct err *err)
+{
+	/* Each round mends the case of one component. */
+	for (size_t round = 0; round <= a->nr; round++) {
+		autojson *json = NULL;
+		autofree const char **names = NULL;
+		bool found = false;
+		int64_t depth = 0;
+		size_t nr;
+		int rc;
+
+		if (evaluate(nix, pin, set, system, a, &json, err))
+			return has_no_set(err) ? 0 : -1;
+		if (json_want_bool(json, "found", &found, EVAL, err))
+			return -1;
+		if (found)
+			return read_output(json, set, system, a, output, err)
+				       ? -1
+				       : 1;
+		if (json_need_int(json, "depth", &depth, EVAL, err) ||
+		    read_names(json, &names, &nr, err))
+			return -1;
+		no_such_attribute(a, (size_t)depth, flake_name, system, names,
+				  nr, err);
+		if ((size_t)depth >= a->nr)
+			return 0;
+		rc = ignore_case(a, (size_t)depth, names, nr, err);
+		if (rc <= 0)
+			return rc;
+	}
+	return 0;
+}
+
+int flake_find_output(struct nix *nix, const struct flake_pin *pin,
+		      const char *flake_name, const char *system,
+		      const char *attribute, struct flake_output *output,
+		      struct err *err)
+{
+	static const char *const sets[] = { "packages", "legacyPackages" };
+	struct err missing = ERR_INIT;
+	int rc = 0;
+
+	*output = (struct flake_output)FLAKE_OUTPUT_INIT;
+	for (size_t i = 0; i < ARRAY_SIZE(sets) && !rc; i++) {
+		struct attribute a;
+
+		err->code = ERR_NONE;
+		attribute_split(&a, attribute);
+		rc = find_in(nix, pin, sets[i], flake_name, system, &a, output,
+			     err);
+		attribute_release(&a);
+		/* What packages lacks is told, not what the other does. */
+		if (!rc && err->code == ERR_UNKNOWN && !missing.code)
+			missing = *err;
+	}
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	if (missing.code)
+		*err = missing;
+	else
+		err_set(err, ERR_UNKNOWN,
+			"flake %s has neither packages nor legacyPackages",
+			*flake_name ? flake_name : "(unnamed)");
+	return -1;
+}
+
+int flake_list_names(struct nix *nix, const struct flake_pin *pin,
+		     const char *system, char ***names, size_t *nr,
+		     struct err *err)
+{
+	struct attribute top = { .nr = 0 };
+	autojson *json = NULL;
+	autofree const char **borrowed = NULL;
+
+	*names = NULL;
+	*nr = 0;
+	if (evaluate(nix, pin, "packages", system, &top, &json, err))
+		return has_no_set(err) ? 0 : -1;
+	if (read_names(json, &borrowed, nr, err))
+		return -1;
+	*names = xcalloc(*nr, sizeof(**names));
+	for (size_t i = 0; i < *nr; i++)
+		(*names)[i] = xstrdup(borrowed[i]);
+	return 0;
+}
+
+void flake_identity(const struct flake_pin *pin, const char *system,
+		    const char *attribute, const struct image_settings *image,
+		    struct digest *identity)
+{
+	autostrbuf text = STRBUF_INIT;
+
+	strbuf_addf(&text, "source %s\n", pin->nar_hash);
+	/* self.rev may be in the image. */
+	strbuf_addf(&text, "revision %s\n", pin->revision);
+	strbuf_addf(&text, "locks %s\n", pin->locks);
+	strbuf_addf(&text, "system %s\nattribute %s\n", system, attribute);
+	strbuf_addf(&text, "compression %s\n",
+		    compression_signature(image->compression));
+	strbuf_addf(&text, "max-layers %jd\nplan %d\n",
+		    (intmax_t)image->max_layers, PLAN_VERSION);
+	digest_of(text.buf, text.len, identity);
+}

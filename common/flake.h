@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#ifndef COMMON_FLAKE_H
+#define COMMON_FLAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/digest.h"
+#include "common/nix.h"
+#include "common/settings.h"
+
+/*
+ * A flake at one state of its source, and what its outputs are called.
+ * Everything after flake_pin() is asked of the pinned URL, so that a push in
+ * the middle of a build mixes nothing.
+ */
+
+struct flake_pin {
+	char *url;	   /* names this source alone, for Nix */
+	char *nar_hash;	   /* of the source, or its store path */
+	char revision[65]; /* commit in hex, or "" */
+	char *locks;	   /* the flake's locks, compact JSON */
+	/* Another host, or this one later, gets the same from url. */
+	bool reproducible;
+	const char *reason; /* why not; static */
+};
+
+void flake_pin_release(struct flake_pin *pin);
+#define autopin __attribute__((cleanup(flake_pin_release))) struct flake_pin
+#define FLAKE_PIN_INIT                                                         \
+	{                                                                      \
+		.url = NULL                                                    \
+	}
+
+/* Ask Nix what the flake at url is now. */
+MUST_CHECK int flake_pin(struct nix *nix, const char *url,
+			 struct flake_pin *pin, struct err *err);
+
+/* What an attribute path is in one system, by one evaluation. */
+struct flake_output {
+	char *attribute_path; /* "packages.x86_64-linux.hello" */
+	char *drv_path;
+	char *output; /* of the derivation: "out" */
+	char *name;
+};
+
+void flake_output_release(struct flake_output *output);
+#define autooutput                                                             \
+	__attribute__((cleanup(flake_output_release))) struct flake_output
+#define FLAKE_OUTPUT_INIT                                                      \
+	{                                                                      \
+		.attribute_path = NULL                                         \
+	}
+
+/*
+ * Find attribute (a repository name's components, "" for default) among the
+ * flake's packages of system, then among its legacyPackages, and instantiate
+ * it. Where none matches exactly, the only one does that matches when case
+ * is ignored. ERR_UNKNOWN names the flake and the nearest attributes.
+ */
+MUST_CHECK int flake_find_output(struct nix *nix, const struct flake_pin *pin,
+				 const char *flake_name, const char *system,
+				 const char *attribute,
+				 struct flake_output *output, struct err *err);
+
+/*
+ * The names of the flake's packages of system, sorted; *nr of them. The
+ * caller frees each and the array.
+ */
+MUST_CHECK int flake_list_names(struct nix *nix, const struct flake_pin *pin,
+				const char *system, char ***names, size_t *nr,
+				struct err *err);
+
+/*
+ * What an image is a function of, as far as a request can tell before Nix
+ * evaluates: source, locks, attribute, system, and the settings that its
+ * bytes depend on.
+ */
+void flake_identity(const struct flake_pin *pin, const char *system,
+		    const char *attribute, const struct image_settings *image,
+		    struct digest *identity);
+
+#endif

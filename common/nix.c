@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+#include "common/nix.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/json.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/spawn.h"
+
+#include "common/banned.h"
+
+/* Of stderr: enough to find the error in. */
+#define TAIL_MAX  16384
+/* Of the error: what a client of ours can show. */
+#define ERROR_MAX 2048
+/* Words of a command before those of its caller. */
+#define WORDS_MAX 24
+
+void nix_release(struct nix *nix)
+{
+	strbuf_release(&nix->tail);
+}
+
+static void keep_tail(void *arg, const char *data, size_t len)
+{
+	struct nix *nix = arg;
+	struct strbuf *tail = &nix->tail;
+
+	if (nix->on_stderr)
+		nix->on_stderr(nix->arg, data, len);
+	strbuf_add(tail, data, len);
+	if (tail->len > 2 * TAIL_MAX) {
+		memmove(tail->buf, tail->buf + tail->len - TAIL_MAX, TAIL_MAX);
+		tail->len = TAIL_MAX;
+		tail->buf[tail->len] = 0;
+	}
+}
+
+/*
+ * The end of what Nix said, from its last "error:" on if there is one: a
+ * warning after the error is not what the user looks for.
+ */
+static const char *find_error(const struct strbuf *text)
+{
+	const char *start = text->buf, *found = NULL, *p = text->buf;
+
+	while ((p = strstr(p, "error:"))) {
+		/* At the start of a line, after colours at most. */
+		if (p == text->buf || p[-1] == '\n')
+			found = p;
+		p++;
+	}
+	if (found && strlen(found) <= ERROR_MAX)
+		return found;
+	if (text->len > ERROR_MAX) {
+		start = text->buf + text->len - ERROR_MAX;
+		p = strchr(start, '\n');
+		if (p && p[1])
+			start = p + 1;
+	}
+	return start;
+}
+
+static int fail(struct nix *nix, const char *command, int status,
+		struct err *err)
+{
+	autostrbuf clean = STRBUF_INIT;
+	const char *text;
+	size_t len;
+
+	text_clean(&clean, nix->tail.buf, nix->tail.len);
+	text = find_error(&clean);
+	len = strlen(text);
+	while (len && (text[len - 1] == '\n' || text[len - 1] == ' '))
+		len--;
+	if (WIFSIGNALED(status))
+		return err_set(err, ERR_NIX, "%s was killed by signal %d",
+			       command, WTERMSIG(status));
+	if (!len)
+		return err_set(err, ERR_NIX, "%s failed with status %d",
+			       command, WEXITSTATUS(status));
+	return err_set(err, ERR_NIX, "%.*s", (int)len, text);
+}
+
+static int64_t left_ms(const struct nix *nix)
+{
+	struct timespec ts;
+	int64_t left;
+
+	if (nix->deadline_ms < 0)
+		return -1;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	left = nix->deadline_ms - (int64_t)ts.tv_sec * 1000 -
+	       ts.tv_nsec / 1000000;
+	return left > 0 ? left : 0;
+}
+
+static int run(struct nix *nix, const char *const *argv, size_t out_max,
+	       struct strbuf *out, struct err *err)
+{
+	struct spawn_run r = {
+		.argv = argv,
+		.on_stderr = keep_tail,
+		.arg = nix,
+		.out_max = out_max,
+		.timeout_ms = left_ms(nix),
+	};
+	int status;
+
+	strbuf_reset(&nix->tail);
+	if (spawn_run(&r, out, &status, err))
+		return -1;
+	if (status)
+		return fail(nix, argv[0], status, err);
+	return 0;
+}
+
+/* Both of `nix`'s commands here are given the same options. */
+static size_t nix_words(const struct nix *nix, const char **argv)
+{
+	const char *const words[] = {
+		"nix",
+		"--extra-experimental-features",
+		"nix-command flakes",
+		"--option",
+		"accept-flake-config",
+		"false",
+		"--option",
+		"allow-import-from-derivation",
+		nix->import_from_derivation ? "true" : "false",
+	};
+
+	memcpy(argv, words, sizeof(words));
+	return ARRAY_SIZE(words);
+}
+
+int nix_flake_metadata(struct nix *nix, const char *url,
+		       struct json_object **json, struct err *err)
+{
+	const char *argv[WORDS_MAX + 10];
+	size_t n = nix_words(nix, argv);
+	autostrbuf out = STRBUF_INIT;
+
+	argv[n++] = "flake";
+	argv[n++] = "metadata";
+	argv[n++] = "--json";
+	argv[n++] = "--refresh";
+	argv[n++] = "--no-write-lock-file";
+	argv[n++] = "--no-use-registries";
+	argv[n++] = "--";
+	argv[n++] = url;
+	argv[n++] = NULL;
+	if (run(nix, argv, NIX_JSON_MAX, &out, err))
+		return -1;
+	return json_parse(json, out.buf, out.len, "nix flake metadata", err);
+}
+
+int nix_eval(struct nix *nix, const char *installable, const char *function,
+	     struct json_object **json, struct err *err)
+{
+	const char *argv[WORDS_MAX + 10];
+	size_t n = nix_words(nix, argv);
+	autostrbuf out = STRBUF_INIT;
+
+	argv[n++] = "eval";
+	argv[n++] = "--json";
+	argv[n++] = "--no-write-lock-file";
+	argv[n++] = "--no-use-registries";
+	argv[n++] = "--apply";
+	argv[n++] = function;
+	argv[n++] = "--";
+	argv[n++] = installable;
+	argv[n++] = NULL;
+	if (run(nix, argv, NIX_JSON_MAX, &out, err))
+		return -1;
+	return json_parse(json, out.buf, out.len, "nix eval", err);
+}
+
+void nix_quote(struct strbuf *out, const char *s)
+{
+	strbuf_addch(out, '"');
+	for (; *s; s++) {
+		if (*s == '"' || *s == '\\' || *s == '$')
+			strbuf_addch(out, '\\');
+		strbuf_addch(out, *s);
+	}
+	strbuf_addch(out, '"');
+}
+
+/* root is a link that Nix makes anew, unless something is in its way. */
+static int realise(struct nix *nix, const char *what, const char *root,
+		   struct strbuf *out, struct err *err)
+{
+	const char *const argv[] = {
+		"nix-store", "--realise",  what, "--add-root",
+		root,	     "--indirect", NULL,
+	};
+
+	unlink(root);
+	return run(nix, argv, SMALL_FILE_MAX, out, err);
+}
+
+/*
+ * nix-store prints the root, which for an output other than "out" has the
+ * output's name appended; the store path is what it points to.
+ */
+int nix_realise_output(struct nix *nix, const char *drv_path,
+		       const char *output, const char *root,
+		       struct strbuf *path, struct err *err)
+{
+	autofree char *what = xasprintf("%s!%s", drv_path, output);
+	autostrbuf out = STRBUF_INIT;
+	char target[4096];
+	char *newline;
+	ssize_t n;
+
+	if (realise(nix, what, root, &out, err))
+		return -1;
+	newline = strchr(out.buf, '\n');
+	if (!newline || newline[1])
+		return err_set(err, ERR_NIX,
+			       "nix-store printed no path, or many, for %s",
+			       what);
+	*newline = 0;
+	n = readlink(out.buf, target, sizeof(target));
+	if (n < 0 || (size_t)n == sizeof(target))
+		return err_errno(err, "cannot read the GC root %s", out.buf);
+	strbuf_add(path, target, (size_t)n);
+	if (!strcmp(out.buf, root))
+		return 0;
+	/* The root of another name can go when ours is there. */
+	if (nix_realise_path(nix, path->buf, root, err))
+		return -1;
+	unlink(out.buf);
+	return 0;
+}
+
+int nix_realise_path(struct nix *nix, const char *store_path, const char *root,
+		     struct err *err)
+{
+	autostrbuf out = STRBUF_INIT;
+
+	return realise(nix, store_path, root, &out, err);
+}
+
+static const char **words_of(char *text, const char *const *first,
+			     size_t nr_first)
+{
+	const char **argv = NULL;
+	size_t nr = 0, alloc = 0;
+
+	for (size_t i = 0; i < nr_first; i++) {
+		ALLOC_GROW(argv, nr, alloc);
+		argv[nr++] = first[i];
+	}
+	for (char *line = text, *next; *line; line = next) {
+		next = strchrnul(line, '\n');
+		if (*next)
+			*next++ = 0;
+		ALLOC_GROW(argv, nr, alloc);
+		argv[nr++] = line;
+	}
+	ALLOC_GROW(argv, nr, alloc);
+	argv[nr] = NULL;
+	return argv;
+}
+
+int nix_closure(struct nix *nix, const char *store_path,
+		struct closure *closure, struct err *err)
+{
+	static const char *const dump[] = { "nix-store", "--dump-db" };
+	const char *const query[] = { "nix-store", "-qR", store_path, NULL };
+	autostrbuf paths = STRBUF_INIT, db = STRBUF_INIT;
+	autofree const char **argv = NULL;
+
+	if (run(nix, query, NIX_CLOSURE_MAX, &paths, err))
+		return -1;
+	argv = words_of(paths.buf, dump, ARRAY_SIZE(dump));
+	if (run(nix, argv, NIX_CLOSURE_MAX, &db, err))
+		return -1;
+	return closure_parse(closure, db.buf, db.len, err);
+}
+
+/* An array of one object, or since Nix 2.19 an object with one key. */
+static struct json_object *first_of(struct json_object *json)
+{
+	if (json_object_is_type(json, json_type_array))
+		return json_object_array_get_idx(json, 0);
+	if (json_object_is_type(json, json_type_object)) {
+		json_object_object_foreach(json, key, value)
+		{
+			(void)key;
+			return value;
+		}
+	}
+	return NULL;
+}
+
+int nix_registration_time(struct nix *nix, const char *store_path,
+			  int64_t *time, struct err *err)
+{
+	const char *argv[WORDS_MAX + 10];
+	size_t n = nix_words(nix, argv);
+	autostrbuf out = STRBUF_INIT;
+	autojson *json = NULL;
+	struct json_object *info;
+
+	argv[n++] = "path-info";
+	argv[n++] = "--json";
+	argv[n++] = "--";
+	argv[n++] = store_path;
+	argv[n++] = NULL;
+	if (run(nix, argv, NIX_JSON_MAX, &out, err) ||
+	    json_parse(&json, out.buf, out.len, "nix path-info", err))
+		return -1;
+	info = first_of(json);
+	if (!json_object_is_type(info, json_type_object))
+		return err_set(err, ERR_NIX,
+			       "nix path-info knows nothing of "
+			       "%s",
+			       store_path);
+	return json_need_int(info, "registrationTime", time, "nix path-info",
+			     err);
+}
