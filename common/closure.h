@@ -16,7 +16,7 @@
 
 struct closure_path {
 	char *path;	   /* /nix/store/HASH-name */
-	char *nar_hash;	   /* "sha256:" and hex, as --dump-db has it */
+	char *nar_hash;	   /* "sha256:" and hex */
 	uint64_t nar_size; /* bytes */
 	size_t *edges;	   /* indices into paths, sorted, without itself */
 	size_t nr_edges;
