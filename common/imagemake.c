@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/imagework.h"
+#include "common/manifest.h"
+#include "common/source.h"
+
+#include "common/banned.h"
+
+/* What is gathered on the way from an output to its record. */
+struct making {
+	struct flake_output output;
+	struct strbuf output_path;
+	struct closure closure;
+	int64_t now;
+	struct source source;
+	struct layer *layers;
+	struct strbuf config, manifest;
+};
+
+#define MAKING_INIT                                                            \
+	{                                                                      \
+		.output = FLAKE_OUTPUT_INIT, .output_path = STRBUF_INIT,       \
+		.closure = CLOSURE_INIT, .source = SOURCE_INIT,                \
+		.config = STRBUF_INIT, .manifest = STRBUF_INIT                 \
+	}
+
+static void making_release(struct making *m)
+{
+	flake_output_release(&m->output);
+	strbuf_release(&m->output_path);
+	closure_release(&m->closure);
+	source_release(&m->source);
+	free(m->layers);
+	strbuf_release(&m->config);
+	strbuf_release(&m->manifest);
+}
+
+/* Evaluate, build, and look at what was built. */
+static int realise(struct image_work *work, const struct flake_pin *pin,
+		   const char *root, struct making *m, struct err *err)
+{
+	struct source_output output;
+
+	image_work_phase(work, "evaluating");
+	if (flake_find_output(&work->nix, pin, work->flake->name, work->system,
+			      work->attribute, &m->output, err))
+		return -1;
+	image_work_phase(work, "building");
+	if (nix_realise_output(&work->nix, m->output.drv_path, m->output.output,
+			       root, &m->output_path, err) ||
+	    nix_closure(&work->nix, m->output_path.buf, &m->closure, err) ||
+	    nix_registration_time(&work->nix, m->output_path.buf, &m->now, err))
+		return -1;
+	output = (struct source_output){
+		.path = m->output_path.buf,
+		.closure = &m->closure,
+		.now = m->now,
+		.max_layers = (size_t)work->flake->image.max_layers,
+	};
+	return source_open(&m->source, &output, err);
+}
+
+void image_tell_layers(const struct image_work *work,
+		       const struct layer_input *inputs, size_t nr)
+{
+	const struct image_progress *progress = work->build->progress;
+	uint64_t bytes = 0;
+
+	if (!progress || !progress->layers)
+		return;
+	for (size_t i = 0; i < nr; i++)
+		for (size_t j = 0; j < inputs[i].nr_paths; j++)
+			bytes += inputs[i].paths[j].nar_size;
+	progress->layers(progress->arg, nr, bytes);
+}
+
+static int make_layers(struct image_work *work, struct making *m,
+		       struct err *err)
+{
+	struct layer_progress progress = image_work_progress(work);
+
+	image_work_phase(work, "making layers");
+	image_tell_layers(work, m->source.inputs, m->source.nr);
+	m->layers = xcalloc(m->source.nr, sizeof(*m->layers));
+	return layers_make(work->build->cache, m->source.inputs, m->source.nr,
+			   work->flake->image.compression, &progress, m->layers,
+			   err);
+}
+
+void image_format_manifest(struct strbuf *out, const char *config,
+			   size_t config_len, const struct layer *layers,
+			   size_t nr)
+{
+	struct descriptor d = { .media_type = MEDIA_CONFIG,
+				.size = config_len };
+	autofree struct descriptor *blobs = xcalloc(nr, sizeof(*blobs));
+
+	digest_of(config, config_len, &d.digest);
+	for (size_t i = 0; i < nr; i++)
+		blobs[i] = layers[i].blob;
+	manifest_format(out, &d, blobs, nr, NULL);
+}
+
+static int put_link(const struct image_work *work,
+		    const struct image_head *head,
+		    const struct descriptor *blob, struct err *err)
+{
+	struct blob_link link = { .blob = *blob,
+				  .manifest = head->manifest.digest,
+				  .flake = head->flake };
+
+	return cache_put_link(work->build->cache, work->build->name, &link,
+			      err);
+}
+
+int image_publish_blobs(struct image_work *work, const struct image_head *head,
+			const char *config, const struct strbuf *manifest,
+			const struct layer *layers, size_t nr, struct err *err)
+{
+	const struct cache *cache = work->build->cache;
+	struct descriptor d = { .media_type = MEDIA_CONFIG,
+				.size = strlen(config) };
+	struct digest digest;
+
+	if (cache_put_blob(cache, config, d.size, &d.digest, err) ||
+	    put_link(work, head, &d, err))
+		return -1;
+	for (size_t i = 0; i < nr; i++)
+		if (put_link(work, head, &layers[i].blob, err))
+			return -1;
+	if (cache_sync(cache, err))
+		return -1;
+	return cache_put_blob(cache, manifest->buf, manifest->len, &digest,
+			      err);
+}
+
+/* Borrows everything: never released. */
+static struct record record_of(const struct image_work *work,
+			       const struct flake_pin *pin,
+			       const struct digest *identity,
+			       const struct making *m)
+{
+	const struct image_settings *image = &work->flake->image;
+
+	return (struct record){
+		.flake = work->flake->name,
+		.url = pin->url,
+		.nar_hash = pin->nar_hash,
+		.revision = (char *)(uintptr_t)pin->revision,
+		.locks = pin->locks,
+		.identity = *identity,
+		.reproducible = pin->reproducible,
+		.reason = (char *)(uintptr_t)pin->reason,
+		.system = (char *)(uintptr_t)work->system,
+		.attribute_path = m->output.attribute_path,
+		.drv_path = m->output.drv_path,
+		.output = m->output.output,
+		.output_path = m->output_path.buf,
+		.kind = (char *)(uintptr_t)m->source.kind->name,
+		.repo_tag = m->source.repo_tag,
+		.now = m->now,
+		.created = time(NULL),
+		.plan_version = m->source.plan_version,
+		.max_layers = image->max_layers,
+		.compression = (char *)(uintptr_t)compression_signature(
+			image->compression),
+		.config = m->config.buf,
+		.inputs = m->source.inputs,
+		.layers = m->layers,
+		.nr = m->source.nr,
+	};
+}
+
+static int publish(struct image_work *work, const struct flake_pin *pin,
+		   const struct digest *identity, struct making *m,
+		   struct image_head *head, struct err *err)
+{
+	const struct image_build *build = work->build;
+	struct record record = record_of(work, pin, identity, m);
+	autostrbuf body = STRBUF_INIT;
+
+	image_format_manifest(&m->manifest, m->config.buf, m->config.len,
+			      m->layers, m->source.nr);
+	if (m->manifest.len > MANIFEST_MAX)
+		return err_set(err, ERR_REFUSED,
+			       "the manifest has %zu bytes, and clients read "
+			       "no more than %u",
+			       m->manifest.len, MANIFEST_MAX);
+	*head = (struct image_head){
+		.manifest.media_type = MEDIA_MANIFEST,
+		.manifest.size = m->manifest.len,
+		.flake = work->flake->id,
+		.identity = *identity,
+	};
+	digest_of(m->manifest.buf, m->manifest.len, &head->manifest.digest);
+	record_format(&body, &record);
+	if (image_publish_blobs(work, head, m->config.buf, &m->manifest,
+				m->layers, m->source.nr, err) ||
+	    cache_put_record(build->cache, build->name, head, body.buf,
+			     body.len, err))
+		return -1;
+	return cache_put_identity(build->cache, build->name, identity,
+				  &head->manifest.digest, err);
+}
+
+static int make(struct image_work *work, const struct flake_pin *pin,
+		const struct digest *identity, const char *root,
+		struct making *m, struct image_head *head, struct err *err)
+{
+	if (realise(work, pin, root, m, err) || make_layers(work, m, err) ||
+	    source_config(&m->source, m->layers, &m->config, err))
+		return -1;
+	if (m->config.len > IMAGE_CONFIG_MAX)
+		return err_set(err, ERR_REFUSED,
+			       "the image config has more than %u bytes",
+			       IMAGE_CONFIG_MAX);
+	return publish(work, pin, identity, m, head, err);
+}
+
+int image_make(struct image_work *work, const struct flake_pin *pin,
+	       const struct digest *identity, struct image_head *head,
+	       struct err *err)
+{
+	autofree char *root = image_root_of_process(work);
+	struct making m = MAKING_INIT;
+	int rc = make(work, pin, identity, root, &m, head, err);
+
+	/* The tag's root, made while ours was there, takes over. */
+	if (!rc && !work->build->reference->is_digest) {
+		autofree char *tag_root = image_root_of_tag(work);
+
+		rc = nix_realise_path(&work->nix, m.output_path.buf, tag_root,
+				      err);
+	}
+	unlink(root);
+	making_release(&m);
+	return rc;
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/imagework.h"
+#include "common/json.h"
+
+#include "common/banned.h"
+
+/* Have the output of a record in the store again. */
+static int realise_again(struct image_work *work, const struct record *record,
+			 const char *root, struct err *err)
+{
+	autofree char *installable =
+		xasprintf("%s#%s", record->url, record->attribute_path);
+	autojson *drv_path = NULL;
+	autostrbuf path = STRBUF_INIT;
+
+	if (!access(record->output_path, F_OK) &&
+	    !nix_realise_path(&work->nix, record->output_path, root, err))
+		return 0;
+	if (!record->reproducible)
+		return err_set(err, ERR_REFUSED,
+			       "%s is gone from the Nix store and cannot be "
+			       "built again: %s",
+			       record->output_path,
+			       record->reason ? record->reason : "it says so");
+	image_work_phase(work, "building again");
+	if (nix_eval(&work->nix, installable, "drv: drv.drvPath", &drv_path,
+		     err))
+		return -1;
+	if (!json_object_is_type(drv_path, json_type_string))
+		return err_set(err, ERR_NIX, "%s is no derivation any more",
+			       installable);
+	if (nix_realise_output(&work->nix, json_object_get_string(drv_path),
+			       record->output, root, &path, err))
+		return -1;
+	if (strcmp(path.buf, record->output_path))
+		return err_set(err, ERR_REFUSED,
+			       "%s gives %s now, and the image was made of %s",
+			       record->url, path.buf, record->output_path);
+	return 0;
+}
+
+static int check_compression(const struct record *record,
+			     enum compression *compression, struct err *err)
+{
+	for (enum compression c = 0; c < COMPRESSIONS; c++) {
+		if (strcmp(compression_signature(c), record->compression))
+			continue;
+		*compression = c;
+		return 0;
+	}
+	return err_set(err, ERR_REFUSED,
+		       "the image was compressed by %s, which this flakehub "
+		       "does not have: pull its tag instead",
+		       record->compression);
+}
+
+static int remake(struct image_work *work, const struct image_head *head,
+		  const struct record *record, const char *root,
+		  struct err *err)
+{
+	struct layer_progress progress = image_work_progress(work);
+	autofree struct layer *layers = xcalloc(record->nr, sizeof(*layers));
+	autostrbuf manifest = STRBUF_INIT;
+	enum compression compression = COMPRESSION_NONE;
+	struct digest digest;
+
+	if (check_compression(record, &compression, err) ||
+	    realise_again(work, record, root, err))
+		return -1;
+	image_work_phase(work, "making layers again");
+	image_tell_layers(work, record->inputs, record->nr);
+	if (layers_make(work->build->cache, record->inputs, record->nr,
+			compression, &progress, layers, err))
+		return -1;
+	for (size_t i = 0; i < record->nr; i++)
+		if (!digest_equal(&layers[i].blob.digest,
+				  &record->layers[i].blob.digest))
+			return err_set(err, ERR_REFUSED,
+				       "layer %zu of the image is made of "
+				       "other bytes now",
+				       i);
+	image_format_manifest(&manifest, record->config, strlen(record->config),
+			      layers, record->nr);
+	digest_of(manifest.buf, manifest.len, &digest);
+	if (!digest_equal(&digest, &head->manifest.digest))
+		return err_set(err, ERR_REFUSED,
+			       "the record gives another manifest than its "
+			       "name says");
+	return image_publish_blobs(work, head, record->config, &manifest,
+				   layers, record->nr, err);
+}
+
+int image_remake(struct image_work *work, const struct image_head *head,
+		 const struct record *record, struct err *err)
+{
+	autofree char *root = image_root_of_process(work);
+	int rc = remake(work, head, record, root, err);
+
+	unlink(root);
+	return rc;
+}
