@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 import os
 import signal
+import uuid
 
 import pytest
 
-from harness import clients, process
+from harness import clients, nix, process
+from harness.registry import Registry
+from harness.webserver import SERVERS
 
 process.become_subreaper()
 
@@ -12,32 +15,94 @@ process.become_subreaper()
 _session = set()
 
 
-def _reachable(path, top):
+def _open_up(path):
     """Let other users pass through the folders of a test."""
-    while path != top:
-        path.chmod(0o711)
+    while path.stat().st_uid == os.getuid() and path.name != "tmp":
+        path.chmod(path.stat().st_mode | 0o711)
         path = path.parent
 
 
 @pytest.fixture
 def directory(tmp_path):
     """The test's own folder. The web server's user may pass through it."""
-    path = tmp_path
-    while path.stat().st_uid == os.getuid() and path.name != "tmp":
-        path.chmod(path.stat().st_mode | 0o711)
-        path = path.parent
+    _open_up(tmp_path)
     return tmp_path
 
 
 @pytest.fixture(scope="session")
-def client_of(tmp_path_factory):
+def session_directory(tmp_path_factory):
+    """session_directory(name): a folder for what lives as long as the
+    session."""
+    def get(name):
+        path = tmp_path_factory.mktemp(name)
+        _open_up(path)
+        return path
+    return get
+
+
+@pytest.fixture(scope="session")
+def simple(session_directory):
+    """The flake of small images. Not to be changed: see fresh()."""
+    return nix.make_flake("simple", session_directory("flake") / "simple")
+
+
+@pytest.fixture
+def fresh(simple, directory):
+    """fresh(): a copy of it, of which nothing was ever built."""
+    def get(name="fresh", seconds=10):
+        return nix.copy_flake(simple, directory / name, uuid.uuid4().hex,
+                              seconds)
+    return get
+
+
+@pytest.fixture
+def make_registry(directory):
+    """make_registry(flake, …): a Registry, stopped after the test."""
+    started = []
+
+    def make(flake, *args, **options):
+        folder = directory / f"r{len(started)}"
+        folder.mkdir()
+        registry = Registry(folder, flake, *args, **options)
+        started.append(registry)
+        return registry
+
+    yield make
+    for registry in started:
+        registry.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_registry(session_directory, simple):
+    """shared_registry(server): one that serves `simple` to many tests."""
+    started = {}
+
+    def get(server):
+        if server not in started:
+            registry = Registry(session_directory(server), simple, server)
+            _session.update((registry.process.pid, registry.web.process.pid))
+            started[server] = registry
+        return started[server]
+
+    yield get
+    for registry in started.values():
+        registry.stop()
+
+
+@pytest.fixture(params=SERVERS)
+def registry(request, shared_registry):
+    """The shared registry, behind each web server."""
+    return shared_registry(request.param)
+
+
+@pytest.fixture(scope="session")
+def client_of(session_directory):
     """client_of("docker"): the client, started when first asked for."""
     started = {}
 
     def get(name):
         if name not in started:
-            started[name] = clients.CLIENTS[name](
-                tmp_path_factory.mktemp(name))
+            started[name] = clients.CLIENTS[name](session_directory(name))
             server = getattr(started[name], "process", None)
             if server:
                 _session.add(server.pid)
