@@ -74,15 +74,17 @@ def make_registry(directory):
 
 @pytest.fixture(scope="session")
 def shared_registry(session_directory, simple):
-    """shared_registry(server): one that serves `simple` to many tests."""
+    """shared_registry(server, flake): one that serves many tests, `simple`
+    by default."""
     started = {}
 
-    def get(server):
-        if server not in started:
-            registry = Registry(session_directory(server), simple, server)
+    def get(server, flake=simple):
+        key = server, flake
+        if key not in started:
+            registry = Registry(session_directory(server), flake, server)
             _session.update((registry.process.pid, registry.web.process.pid))
-            started[server] = registry
-        return started[server]
+            started[key] = registry
+        return started[key]
 
     yield get
     for registry in started.values():

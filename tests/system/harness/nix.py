@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Nix as the tests use it, and the flakes they serve."""
 
+import json
 import os
 import shutil
 
@@ -65,3 +66,19 @@ def counting_path(directory):
             log=log, real=shutil.which(name, path="/usr/bin:/bin")))
         wrapper.chmod(0o755)
     return f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin", log
+
+
+def build(flake, attribute):
+    """What Nix itself makes of an attribute: a store path."""
+    out = run(["nix", "build", "--json", "--no-link", "--no-write-lock-file",
+               f"path:{flake}#{attribute}"],
+              env=dict(os.environ, NIX_CONFIG=SINGLE_USER)).ok().out
+    return json.loads(out)[0]["outputs"]["out"]
+
+
+def references(path, suffix):
+    """The one store path in a closure whose name ends so."""
+    out = run(["nix-store", "-qR", path]).ok().out
+    found = [line for line in out.splitlines() if line.endswith(suffix)]
+    assert len(found) == 1, out
+    return found[0]

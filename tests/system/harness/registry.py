@@ -2,12 +2,13 @@
 """A whole registry: web server, flakehub.fcgi under spawn-fcgi, cache."""
 
 import hashlib
+import json
 import os
 import pathlib
 import signal
 
 from . import ROOT, fetch, nix
-from .process import Process, descendants, run, wait_for
+from .process import Process, descendants, kill, run, wait_for
 from .webserver import SENDFILE, WebServer, program
 
 BUILD = ROOT / os.environ.get("FLAKEHUB_BUILD", "build")
@@ -62,11 +63,30 @@ class Registry:
         wait_for("the responder's socket", lambda: self.socket.exists()
                  and self.process.assert_running())
 
+    def builders(self):
+        """The process ids of builders under way, also of an earlier keeper's.
+        """
+        mark = f"FLAKEHUB_CONFIG={self.config}".encode()
+        found = []
+        for pid, command in descendants().items():
+            if "flakehub build " not in command:
+                continue
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as f:
+                    if mark in f.read().split(b"\0"):
+                        found.append(pid)
+            except OSError:
+                pass
+        return found
+
     def stop(self):
         """As the operator would; builders go on. Then those are ended."""
         if self.web:
             self.web.stop()
         self.process.stop()
+        for pid in self.builders():
+            kill(pid, signal.SIGTERM)
+        wait_for("builders end", lambda: not self.builders(), 15)
 
     def reference(self, name, tag=None):
         return f"127.0.0.1:{self.port}/{name}" + (f":{tag}" if tag else "")
@@ -114,7 +134,6 @@ def hash_file(file):
 
 def assert_whole(cache):
     """Hash every blob, and see that each manifest has its blobs."""
-    import json
     found = blobs(cache)
     for digest, file in found.items():
         assert hash_file(file) == digest, file
