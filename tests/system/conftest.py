@@ -62,7 +62,7 @@ def make_registry(directory):
 
     def make(flake, *args, **options):
         folder = directory / f"r{len(started)}"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         registry = Registry(folder, flake, *args, **options)
         started.append(registry)
         return registry

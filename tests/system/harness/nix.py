@@ -82,3 +82,10 @@ def references(path, suffix):
     found = [line for line in out.splitlines() if line.endswith(suffix)]
     assert len(found) == 1, out
     return found[0]
+
+
+def which(program):
+    """Where it is, sbin included."""
+    path = shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")
+    assert path, program
+    return path
