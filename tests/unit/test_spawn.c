@@ -103,16 +103,17 @@ static void test_clean_child(void **state)
 	sigaddset(&set, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &set, &old);
 	signal(SIGUSR1, SIG_IGN);
-	assert_int_equal(run("ls /proc/$$/fd | wc -l; "
-			     "grep -cE 'Sig(Blk|Ign):\\s0+$' /proc/$$/status; "
-			     "ps -o pgid= $$ | grep -cw $$; "
-			     "cat; "
-			     "env | grep -c '^FLAKEHUB_TEST_SECRET='",
-			     -1, &out, &errors, &status, &err),
-			 0);
+	assert_int_equal(
+		run("echo $(ls /proc/self/fd); "
+		    "grep -cE 'Sig(Blk|Ign):\\s0+$' /proc/self/status; "
+		    "ps -o pgid= $$ | grep -cw $$; "
+		    "cat; "
+		    "env | grep -c '^FLAKEHUB_TEST_SECRET='",
+		    -1, &out, &errors, &status, &err),
+		0);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	close(leak);
-	assert_string_equal(out.buf, "3\n2\n1\n0\n");
+	assert_string_equal(out.buf, "0 1 2 3\n2\n1\n0\n");
 }
 
 int main(void)
