@@ -56,8 +56,8 @@ sources   := $(common_c) $(fcgi_c) $(cli_c) $(test_c) $(testlib_c)
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 common_a := $(BUILD)/common.a
 units    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(test_c))
-programs := $(if $(cli_c),$(BUILD)/flakehub) \
-	$(if $(fcgi_c),$(BUILD)/flakehub.fcgi)
+programs := $(if $(filter cli/main.c,$(cli_c)),$(BUILD)/flakehub) \
+	$(if $(filter fcgi/main.c,$(fcgi_c)),$(BUILD)/flakehub.fcgi)
 
 .PHONY: all check install clean check-headers format format-check lint FORCE
 .DELETE_ON_ERROR:
