@@ -65,6 +65,9 @@ MUST_CHECK int json_want_object(struct json_object *json, const char *key,
 /* The string at an index of an array; NULL if it is none or has a NUL. */
 const char *json_string_at(struct json_object *array, size_t i);
 
+/* What a value is, for messages: "a string", "null"; static. */
+const char *json_kind(struct json_object *value);
+
 /* Append the value without spaces; one line, '/' not escaped. */
 void json_format_compact(struct strbuf *out, struct json_object *json);
 

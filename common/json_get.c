@@ -13,8 +13,7 @@ static const char *const expected[] = {
 	[json_type_string] = "a string",
 };
 
-/* What it holds instead. */
-static const char *found(struct json_object *value)
+const char *json_kind(struct json_object *value)
 {
 	switch (json_object_get_type(value)) {
 	case json_type_boolean:
@@ -35,7 +34,7 @@ static int get(struct json_object *json, const char *key, enum json_type type,
 	if (!json_object_is_type(json, json_type_object))
 		return err_set(err, ERR_MALFORMED,
 			       "%s: expected an object, not %s", name,
-			       found(json));
+			       json_kind(json));
 	if (!json_object_object_get_ex(json, key, value)) {
 		if (!needed)
 			return 0;
@@ -46,7 +45,7 @@ static int get(struct json_object *json, const char *key, enum json_type type,
 	if ((!*value && !needed) || json_object_is_type(*value, type))
 		return 0;
 	return err_set(err, ERR_MALFORMED, "%s: key '%s': expected %s, not %s",
-		       name, key, expected[type], found(*value));
+		       name, key, expected[type], json_kind(*value));
 }
 
 static int get_string(struct json_object *json, const char *key, bool needed,

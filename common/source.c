@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#include "common/source.h"
+
+#include <stdlib.h>
+
+#include "common/source_kinds.h"
+
+#include "common/banned.h"
+
+/* Asked in this order; the first that matches has the output. */
+static const struct source_kind *const kinds[] = {
+	&source_conf,
+};
+
+int source_open(struct source *source, const struct source_output *output,
+		struct err *err)
+{
+	*source = (struct source)SOURCE_INIT;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		int rc = kinds[i]->matches(output, err);
+
+		if (rc < 0)
+			return -1;
+		if (!rc)
+			continue;
+		source->kind = kinds[i];
+		if (!source->kind->open(source, output, err))
+			return 0;
+		source_release(source);
+		return -1;
+	}
+	return err_set(err, ERR_REFUSED,
+		       "%s is not an image that flakehub knows: expected a "
+		       "conf made by flakehubTools.streamLayeredImageConf or "
+		       "dockerTools.streamLayeredImage",
+		       output->path);
+}
+
+int source_config(const struct source *source, const struct layer *layers,
+		  struct strbuf *out, struct err *err)
+{
+	return source->kind->config(source, layers, out, err);
+}
+
+void source_release(struct source *source)
+{
+	if (source->kind)
+		source->kind->release(source);
+	for (size_t i = 0; i < source->nr; i++)
+		layer_input_release(&source->inputs[i]);
+	free(source->inputs);
+	free(source->repo_tag);
+	*source = (struct source)SOURCE_INIT;
+}
