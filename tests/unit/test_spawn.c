@@ -105,7 +105,9 @@ static void test_clean_child(void **state)
 	signal(SIGUSR1, SIG_IGN);
 	assert_int_equal(
 		run("echo $(ls /proc/self/fd); "
-		    "grep -cE 'Sig(Blk|Ign):\\s0+$' /proc/self/status; "
+		    /* 32 and 33 are glibc's, which lets nobody reset them. */
+		    "grep -cE 'Sig(Blk|Ign):\\s0+(180000000)?$' "
+		    "/proc/self/status; "
 		    "ps -o pgid= $$ | grep -cw $$; "
 		    "cat; "
 		    "env | grep -c '^FLAKEHUB_TEST_SECRET='",
