@@ -190,8 +190,9 @@ static int want_owner(const struct conf *conf, const char *key, uint64_t *out,
 	text = json_object_get_string(value);
 	errno = 0;
 	*out = strtoull(text, &end, 10);
-	if (errno || *text < '0' || *text > '9' ||
-	    end != text + json_object_get_string_len(value) || *out > OWNER_MAX)
+	if (errno || *text < '0' || *text > '9' || *end || *out > OWNER_MAX ||
+	    (json_object_is_type(value, json_type_string) &&
+	     strlen(text) != (size_t)json_object_get_string_len(value)))
 		return expected(conf, key, what, err);
 	return 0;
 }

@@ -8,61 +8,18 @@
 #include <unistd.h>
 
 #include <archive.h>
-#include <archive_entry.h>
 #include <cmocka.h>
 
 #include "common/alloc.h"
 #include "common/archive.h"
 #include "common/json.h"
 #include "common/limits.h"
+#include "tests/unit/pack.h"
 
 #include "common/banned.h"
 
 static char dir[] = "/tmp/test-archive.XXXXXX";
 static char file[64];
-
-/* A member to write: with data a file, else a link, else a folder. */
-struct entry {
-	const char *name;
-	const char *data;
-	const char *symlink;
-	const char *hardlink;
-	size_t len; /* of data, where it is no string */
-};
-
-static void pack(const struct entry *entries, size_t nr, int filter)
-{
-	struct archive *a = archive_write_new();
-
-	archive_write_set_format_pax_restricted(a);
-	archive_write_add_filter(a, filter);
-	assert_int_equal(archive_write_open_filename(a, file), ARCHIVE_OK);
-	for (size_t i = 0; i < nr && entries[i].name; i++) {
-		const struct entry *in = &entries[i];
-		struct archive_entry *e = archive_entry_new();
-		size_t len = in->len		? in->len
-			     : in->data != NULL ? strlen(in->data)
-						: 0;
-
-		archive_entry_set_pathname(e, in->name);
-		archive_entry_set_perm(e, 0644);
-		archive_entry_set_filetype(e, in->symlink ? AE_IFLNK
-					      : in->data || in->hardlink
-						      ? AE_IFREG
-						      : AE_IFDIR);
-		if (in->symlink)
-			archive_entry_set_symlink(e, in->symlink);
-		if (in->hardlink)
-			archive_entry_set_hardlink(e, in->hardlink);
-		archive_entry_set_size(e, (int64_t)len);
-		assert_int_equal(archive_write_header(a, e), ARCHIVE_OK);
-		if (len)
-			archive_write_data(a, in->data, len);
-		archive_entry_free(e);
-	}
-	assert_int_equal(archive_write_close(a), ARCHIVE_OK);
-	archive_write_free(a);
-}
 
 #define HEX_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define HEX_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -73,7 +30,7 @@ static void pack(const struct entry *entries, size_t nr, int filter)
 	"{\"config\":{\"Env\":[\"A=1\"]},\"rootfs\":{\"diff_ids\":" ids "}}"
 
 /* As `docker save` wrote it before 25, the second layer a hard link. */
-static const struct entry saved[] = {
+static const struct pack_entry saved[] = {
 	{ .name = "./" },
 	{ .name = HEX_A ".tar", .data = "layer a" },
 	{ .name = "one/" },
@@ -118,7 +75,7 @@ static void test_image(void **state)
 		struct err err = ERR_INIT;
 		char hex[DIGEST_HEX_SIZE];
 
-		pack(saved, ARRAY_SIZE(saved), filters[i]);
+		pack(file, saved, ARRAY_SIZE(saved), filters[i]);
 		if (archive_image_read(&image, file, &err))
 			fail_msg("filter %d: %s", filters[i], err.msg);
 		assert_int_equal(image.nr, 2);
@@ -138,7 +95,7 @@ static void test_image(void **state)
 /* Docker 25 and later: blobs by digest, and an OCI layout beside them. */
 static void test_blobs(void **state)
 {
-	static const struct entry entries[] = {
+	static const struct pack_entry entries[] = {
 		{ .name = "blobs/" },
 		{ .name = "blobs/sha256/" },
 		{ .name = "blobs/sha256/" HEX_A,
@@ -153,7 +110,7 @@ static void test_blobs(void **state)
 	autoarchiveimage image = ARCHIVE_IMAGE_INIT;
 	struct err err = ERR_INIT;
 
-	pack(entries, ARRAY_SIZE(entries), ARCHIVE_FILTER_NONE);
+	pack(file, entries, ARRAY_SIZE(entries), ARCHIVE_FILTER_NONE);
 	if (archive_image_read(&image, file, &err))
 		fail_msg("%s", err.msg);
 	assert_int_equal(image.nr, 1);
@@ -171,13 +128,13 @@ static void test_stored_bytes(void **state)
 	for (size_t i = 0; i < len; i++)
 		data[i] = (char)(i * 31 >> 3);
 	for (size_t i = 0; i < ARRAY_SIZE(magics); i++) {
-		const struct entry entries[] = {
+		const struct pack_entry entries[] = {
 			{ .name = "l", .data = data, .len = len },
 			{ .name = "empty", .data = "" },
 		};
 
 		memcpy(data, magics[i], sizeof(magics[i]));
-		pack(entries, 2, ARCHIVE_FILTER_ZSTD);
+		pack(file, entries, 2, ARCHIVE_FILTER_ZSTD);
 		assert_member("l", data, len);
 		assert_member("./l", data, len);
 		assert_member("empty", "", 0);
@@ -188,7 +145,7 @@ static void test_sink_ends_it(void **state)
 {
 	struct err err = ERR_INIT;
 
-	pack(saved, ARRAY_SIZE(saved), ARCHIVE_FILTER_NONE);
+	pack(file, saved, ARRAY_SIZE(saved), ARCHIVE_FILTER_NONE);
 	assert_int_equal(archive_stream(file, "c.json", stop, NULL, &err), -1);
 	assert_int_equal(err.code, ERR_BUSY);
 	assert_string_equal(err.msg, "enough");
@@ -205,7 +162,7 @@ static void test_refuses(void **state)
 {
 	static const struct {
 		const char *message; /* after the file's name */
-		struct entry entries[8];
+		struct pack_entry entries[8];
 	} cases[] = {
 		{ " has no member 'manifest.json'",
 		  { { .name = "a", .data = "" } } },
@@ -279,7 +236,7 @@ static void test_refuses(void **state)
 		autofree char *message =
 			xasprintf("%s%s", file, cases[i].message);
 
-		pack(cases[i].entries, ARRAY_SIZE(cases[i].entries),
+		pack(file, cases[i].entries, ARRAY_SIZE(cases[i].entries),
 		     ARCHIVE_FILTER_NONE);
 		if (!archive_image_read(&image, file, &err))
 			fail_msg("accepted: %s", cases[i].message);
@@ -293,7 +250,7 @@ static void test_refuses(void **state)
 
 static void test_stream_refuses(void **state)
 {
-	static const struct entry entries[] = {
+	static const struct pack_entry entries[] = {
 		{ .name = "out", .symlink = "../x" },
 		{ .name = "nowhere", .symlink = "x" },
 		{ .name = "loop", .symlink = "loop" },
@@ -312,7 +269,7 @@ static void test_stream_refuses(void **state)
 	};
 	autostrbuf out = STRBUF_INIT;
 
-	pack(entries, ARRAY_SIZE(entries), ARCHIVE_FILTER_NONE);
+	pack(file, entries, ARRAY_SIZE(entries), ARCHIVE_FILTER_NONE);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct err err = ERR_INIT;
 
@@ -338,7 +295,7 @@ static void test_damaged(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(filters); i++) {
 		struct stat st;
 
-		pack(saved, ARRAY_SIZE(saved), filters[i]);
+		pack(file, saved, ARRAY_SIZE(saved), filters[i]);
 		assert_int_equal(stat(file, &st), 0);
 		/* The zeros at the end of a tar may go. */
 		for (off_t len = st.st_size * 2 / 5; len > 0; len -= 37) {
@@ -365,13 +322,13 @@ static void test_huge_manifest(void **state)
 {
 	size_t len = ARCHIVE_MANIFEST_MAX + 1;
 	autofree char *data = xcalloc(1, len);
-	const struct entry entries[] = {
+	const struct pack_entry entries[] = {
 		{ .name = "manifest.json", .data = data, .len = len },
 	};
 	autoarchiveimage image = ARCHIVE_IMAGE_INIT;
 	struct err err = ERR_INIT;
 
-	pack(entries, 1, ARCHIVE_FILTER_GZIP);
+	pack(file, entries, 1, ARCHIVE_FILTER_GZIP);
 	assert_int_equal(archive_image_read(&image, file, &err), -1);
 	assert_non_null(strstr(err.msg, "manifest.json has more than"));
 }
