@@ -6,13 +6,19 @@
 #include <sys/types.h>
 
 #include "common/err.h"
+#include "common/strbuf.h"
 
 /*
  * Tar bytes, exactly as a reference writer makes them. A dialect is one such
  * writer: Python's tarfile as nixpkgs' dockerTools uses it (FORMATS.md §3), or
  * Go's archive/tar as nix2container uses it (§4). Nothing here reads a file:
  * names and numbers go in, header bytes come out.
+ *
+ * A tar is, for each entry, tar_header(), a file's bytes and tar_padding()
+ * zeros; then tar_end() zeros.
  */
+
+#define TAR_BLOCK 512
 
 enum tar_dialect {
 	TAR_DOCKERTOOLS,
@@ -27,5 +33,29 @@ struct tar_options {
 	uint64_t uid, gid;
 	const char *uname, *gname;
 };
+
+enum tar_type {
+	TAR_FILE,
+	TAR_SYMLINK,
+	TAR_DIRECTORY,
+};
+
+struct tar_entry {
+	enum tar_type type;
+	mode_t mode;	    /* of it, the bits 07777; not of a symlink */
+	uint64_t size;	    /* of a file, bytes */
+	const char *name;   /* absolute, without a trailing slash */
+	const char *target; /* of a symlink */
+};
+
+/* Append the entry's header, after a pax header where it needs one. */
+void tar_header(struct strbuf *out, const struct tar_options *options,
+		const struct tar_entry *entry);
+
+/* How many zeros follow a file of that size. */
+size_t tar_padding(uint64_t size);
+
+/* How many zeros end a tar whose entries have that many bytes in all. */
+size_t tar_end(enum tar_dialect dialect, uint64_t size);
 
 #endif

@@ -2,6 +2,7 @@
 #include "common/utf8.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "common/banned.h"
 
@@ -51,4 +52,56 @@ void utf8_add(struct strbuf *out, uint32_t c)
 		strbuf_addch(out, (char)(0x80 | (c >> 6 & 0x3f)));
 	}
 	strbuf_addch(out, (char)(0x80 | (c & 0x3f)));
+}
+
+bool utf8_is_ascii(const char *s, size_t len)
+{
+	unsigned char all = 0;
+
+	for (size_t i = 0; i < len; i++)
+		all |= (unsigned char)s[i];
+	return all < 0x80;
+}
+
+bool utf8_is_valid(const char *s, size_t len)
+{
+	size_t n;
+
+	for (uint32_t c; len; s += n, len -= n) {
+		n = utf8_decode(s, len, &c);
+		if (!n)
+			return false;
+	}
+	return true;
+}
+
+uint32_t utf8_next(const char **s, const char *end)
+{
+	uint32_t c;
+	size_t n = utf8_decode(*s, (size_t)(end - *s), &c);
+
+	if (!n) {
+		c = 0xdc00 + (unsigned char)**s;
+		n = 1;
+	}
+	*s += n;
+	return c;
+}
+
+int utf8_compare(const char *a, const char *b)
+{
+	const char *end_a, *end_b;
+
+	/* Only at ASCII is it sure that both are between two characters. */
+	while (*a && *a == *b && !(*a & 0x80))
+		a++, b++;
+	end_a = a + strlen(a);
+	end_b = b + strlen(b);
+	while (a < end_a && b < end_b) {
+		uint32_t c = utf8_next(&a, end_a), d = utf8_next(&b, end_b);
+
+		if (c != d)
+			return c < d ? -1 : 1;
+	}
+	return (a < end_a) - (b < end_b);
 }
