@@ -19,7 +19,7 @@ variant  := $(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if \
 	$(filter clang%,$(notdir $(CC))),-clang)$(if $(COVERAGE),-coverage)
 BUILD    ?= build$(variant)
 
-PACKAGES := json-c libarchive libcrypto libzstd libdeflate
+PACKAGES := json-c libarchive libcrypto libzstd libdeflate zlib
 PKG_CONFIG ?= pkg-config
 
 OPTIMIZE ?= $(if $(SANITIZE),-O1 -fno-omit-frame-pointer,-O2)
@@ -59,7 +59,7 @@ units    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(test_c))
 programs := $(if $(filter cli/main.c,$(cli_c)),$(BUILD)/flakehub) \
 	$(if $(filter fcgi/main.c,$(fcgi_c)),$(BUILD)/flakehub.fcgi)
 
-.PHONY: all check install clean check-headers format format-check lint FORCE
+.PHONY: all check check-cpu install clean check-headers format format-check lint FORCE
 .DELETE_ON_ERROR:
 all: $(programs) $(common_a)
 
@@ -96,6 +96,14 @@ check: $(units) all
 		$$t >$$t.log 2>&1 && echo "ok   $${t##*/}" || \
 		{ failed=1; echo "FAIL $${t##*/}"; cat $$t.log; }; \
 	done; exit $$failed
+
+# The same compressed bytes on CPUs without what this one has.
+QEMU ?= qemu-x86_64
+check-cpu: $(BUILD)/unit/test_compression
+	@for cpu in core2duo Nehalem Haswell; do \
+		$(QEMU) -cpu $$cpu $< >$<.$$cpu.log 2>/dev/null && \
+		echo "ok   $(<F) as $$cpu" || \
+		{ cat $<.$$cpu.log; exit 1; }; done
 
 check-headers:
 	@for h in $(headers); do \

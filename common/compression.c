@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#include "common/compression.h"
+
+#include <assert.h>
+#include <libdeflate.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "common/alloc.h"
+
+#include "common/banned.h"
+
+/*
+ * A layer is made once and fetched over a network that is seldom faster than
+ * level 1 is; and a first pull waits for it.
+ */
+#define LEVEL 1
+#define CUT   (1u << 20)
+
+#define STR_(x) #x
+#define STR(x)	STR_(x)
+
+static const struct {
+	const char *name;
+	enum media_type media_type;
+	const char *signature;
+} table[COMPRESSIONS] = {
+	[COMPRESSION_GZIP] = { "gzip", MEDIA_LAYER_GZIP,
+			       "gzip libdeflate-" LIBDEFLATE_VERSION_STRING
+			       " level " STR(LEVEL) " cut 1048576" },
+	[COMPRESSION_ZSTD] = { "zstd", MEDIA_LAYER_ZSTD,
+			       "zstd libzstd-" ZSTD_VERSION_STRING
+			       " level " STR(LEVEL) " cut 1048576" },
+	[COMPRESSION_NONE] = { "none", MEDIA_LAYER, "none" },
+};
+_Static_assert(CUT == 1048576, "the signatures name the cut");
+
+const char *compression_name(enum compression c)
+{
+	assert(c < COMPRESSIONS);
+	return table[c].name;
+}
+
+enum compression compression_parse(const char *name)
+{
+	enum compression c = 0;
+
+	while (c < COMPRESSIONS && strcmp(table[c].name, name) != 0)
+		c++;
+	return c;
+}
+
+enum media_type compression_media_type(enum compression c)
+{
+	assert(c < COMPRESSIONS);
+	return table[c].media_type;
+}
+
+const char *compression_signature(enum compression c)
+{
+	assert(c < COMPRESSIONS);
+	return table[c].signature;
+}
+
+size_t compression_cut(void)
+{
+	return CUT;
+}
+
+size_t compression_bound(enum compression c, size_t len)
+{
+	switch (c) {
+	case COMPRESSION_GZIP:
+		return libdeflate_gzip_compress_bound(NULL, len);
+	case COMPRESSION_ZSTD:
+		return ZSTD_compressBound(len);
+	default:
+		return len;
+	}
+}
+
+struct compressor {
+	struct libdeflate_compressor *gzip;
+	ZSTD_CCtx *zstd;
+};
+
+struct compressor *compressor_new(enum compression c)
+{
+	struct compressor *compressor = xcalloc(1, sizeof(*compressor));
+	size_t rc;
+
+	if (c == COMPRESSION_GZIP) {
+		compressor->gzip = libdeflate_alloc_compressor(LEVEL);
+		if (!compressor->gzip)
+			abort();
+	} else if (c == COMPRESSION_ZSTD) {
+		compressor->zstd = ZSTD_createCCtx();
+		if (!compressor->zstd)
+			abort();
+		rc = ZSTD_CCtx_setParameter(compressor->zstd,
+					    ZSTD_c_compressionLevel, LEVEL);
+		assert(!ZSTD_isError(rc));
+	}
+	return compressor;
+}
+
+void compressor_free(struct compressor *c)
+{
+	if (!c)
+		return;
+	libdeflate_free_compressor(c->gzip);
+	ZSTD_freeCCtx(c->zstd);
+	free(c);
+}
+
+/* Neither fails with room enough, but zstd may be without memory. */
+size_t compressor_run(struct compressor *c, const void *in, size_t len,
+		      void *out, size_t out_size)
+{
+	size_t n;
+
+	if (c->gzip) {
+		n = libdeflate_gzip_compress(c->gzip, in, len, out, out_size);
+		assert(n);
+	} else {
+		assert(c->zstd);
+		n = ZSTD_compress2(c->zstd, out, out_size, in, len);
+		if (ZSTD_isError(n))
+			abort();
+	}
+	return n;
+}
