@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+#include "common/layertar.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/tree.h"
+#include "common/utf8.h"
+
+#include "common/banned.h"
+
+/*
+ * The contents are walked side by side, each in its order, and merged as they
+ * go: nothing of a tree is kept.
+ */
+struct head {
+	const char *path; /* of the content */
+	size_t path_len;
+	struct tree *tree;
+	const struct tree_entry *entry; /* NULL at the tree's end */
+};
+
+struct heads {
+	struct head *list;
+	size_t nr;
+};
+
+static void heads_release(struct heads *heads)
+{
+	for (size_t i = 0; i < heads->nr; i++)
+		tree_free(heads->list[i].tree);
+	free(heads->list);
+}
+
+static bool has_content(const struct heads *heads, const char *path)
+{
+	for (size_t i = 0; i < heads->nr; i++)
+		if (!strcmp(heads->list[i].path, path))
+			return true;
+	return false;
+}
+
+static int head_advance(struct head *head, struct err *err)
+{
+	return tree_next(head->tree, &head->entry, err) < 0 ? -1 : 0;
+}
+
+/* Begin with a content; its own directory is "/" and in the image already. */
+static int heads_add(struct heads *heads, const char *path, struct err *err)
+{
+	struct head *head = &heads->list[heads->nr++];
+
+	*head = (struct head){
+		.path = path,
+		.path_len = strlen(path),
+		.tree = tree_new(path, TREE_BY_CHARACTERS, TREE_NAMES_ONLY),
+	};
+	if (head_advance(head, err))
+		return -1;
+	if (head->entry->type != TREE_DIRECTORY)
+		return err_set(err, ERR_MALFORMED,
+			       "%s is among the image's contents but is not a "
+			       "directory",
+			       path);
+	return head_advance(head, err);
+}
+
+/* The entry's path in the image: "/bin/x". */
+static const char *head_name(const struct head *head)
+{
+	return head->entry->path + head->path_len;
+}
+
+/* The order in which a tree gives them: as utf8_compare(), '/' lowest. */
+static int compare_names(const char *a, const char *b)
+{
+	const char *end_a = a + strlen(a), *end_b = b + strlen(b);
+
+	while (a < end_a && b < end_b) {
+		uint32_t c = utf8_next(&a, end_a), d = utf8_next(&b, end_b);
+
+		if (c == d)
+			continue;
+		if (c == '/' || d == '/')
+			return c == '/' ? -1 : 1;
+		return c < d ? -1 : 1;
+	}
+	return (a < end_a) - (b < end_b);
+}
+
+/* The first in order; of those with the same name the first content's. */
+static struct head *heads_least(const struct heads *heads)
+{
+	struct head *least = NULL;
+
+	for (size_t i = 0; i < heads->nr; i++) {
+		struct head *head = &heads->list[i];
+
+		if (head->entry &&
+		    (!least ||
+		     compare_names(head_name(head), head_name(least)) < 0))
+			least = head;
+	}
+	return least;
+}
+
+/*
+ * Go on with all that have the name of the winner. Where both have a
+ * directory they share it; else the other's is left out.
+ */
+static int heads_pass(const struct heads *heads, struct head *winner,
+		      struct crew *crew, struct err *err)
+{
+	bool directory = winner->entry->type == TREE_DIRECTORY;
+
+	for (struct head *head = winner + 1; head < heads->list + heads->nr;
+	     head++) {
+		if (!head->entry || strcmp(head_name(head), head_name(winner)))
+			continue;
+		if (!directory || head->entry->type != TREE_DIRECTORY)
+			crew_warn(crew,
+				  "%s is in %s and in %s: the first is taken",
+				  head_name(head), winner->path, head->path);
+		if (!directory && head->entry->type == TREE_DIRECTORY)
+			tree_skip(head->tree);
+		if (head_advance(head, err))
+			return -1;
+	}
+	return head_advance(winner, err);
+}
+
+static int add_link(struct stream *stream, const struct tar_options *options,
+		    const struct head *head, struct err *err)
+{
+	struct tar_entry entry = { .name = head_name(head) };
+
+	if (head->entry->type == TREE_DIRECTORY) {
+		entry.type = TAR_DIRECTORY;
+		entry.mode = 0755;
+	} else {
+		entry.type = TAR_SYMLINK;
+		entry.target = head->entry->path;
+	}
+	return layertar_entry(stream, options, &entry, err);
+}
+
+int layertar_links(struct stream *stream, struct crew *crew,
+		   const struct layer_input *input, struct layer *layer,
+		   struct err *err)
+{
+	__attribute__((cleanup(heads_release))) struct heads heads = { 0 };
+	struct head *least;
+
+	heads.list = xcalloc(input->nr_paths, sizeof(*heads.list));
+	for (size_t i = 0; i < input->nr_paths; i++)
+		if (!has_content(&heads, input->paths[i].path) &&
+		    heads_add(&heads, input->paths[i].path, err))
+			return -1;
+	while ((least = heads_least(&heads)))
+		if (add_link(stream, &input->options, least, err) ||
+		    heads_pass(&heads, least, crew, err))
+			return -1;
+	return layertar_end(stream, &input->options, err);
+}

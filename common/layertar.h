@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#ifndef COMMON_LAYERTAR_H
+#define COMMON_LAYERTAR_H
+
+#include "common/layer.h"
+#include "common/stream.h"
+
+/*
+ * How the tar of each kind of layer is written to a stream, a function for
+ * each enum layer_kind. They return 0, or -1 and an error that names the file.
+ * For layer.c.
+ */
+
+/* FORMATS.md §3: /nix, /nix/store, and each path in the order given. */
+MUST_CHECK int layertar_store_paths(struct stream *stream, struct crew *crew,
+				    const struct layer_input *input,
+				    struct layer *layer, struct err *err);
+
+/*
+ * A tree that makes what is in the paths visible at /: their directories as
+ * directories of mode 0755, all else as symlinks to it. Of two paths with the
+ * same file, or one with a file where the other has a directory, the first
+ * given wins, with a warning. A path that is no directory is refused.
+ */
+MUST_CHECK int layertar_links(struct stream *stream, struct crew *crew,
+			      const struct layer_input *input,
+			      struct layer *layer, struct err *err);
+
+/* input->file, byte for byte. */
+MUST_CHECK int layertar_file(struct stream *stream, struct crew *crew,
+			     const struct layer_input *input,
+			     struct layer *layer, struct err *err);
+
+/*
+ * input->member of input->file. One that is compressed stays as it is, and
+ * its diff ID and tar_size are set here.
+ */
+MUST_CHECK int layertar_member(struct stream *stream, struct crew *crew,
+			       const struct layer_input *input,
+			       struct layer *layer, struct err *err);
+
+/* For these files: an entry's header, and the end of the tar. */
+MUST_CHECK int layertar_entry(struct stream *stream,
+			      const struct tar_options *options,
+			      const struct tar_entry *entry, struct err *err);
+MUST_CHECK int layertar_end(struct stream *stream,
+			    const struct tar_options *options, struct err *err);
+
+#endif
