@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+#include <inttypes.h>
+
+#include "common/alloc.h"
+#include "fcgi/endpoint.h"
+#include "fcgi/range.h"
+
+#include "common/banned.h"
+
+/* lighttpd sends the first 10 parts of a Range header and drops the rest. */
+#define LIGHTTPD_RANGES_MAX 10
+
+/* Where nginx finds the blobs, an internal location of its configuration. */
+#define ACCEL_LOCATION "/_blobs/"
+
+/* path, as it stands in the X-Sendfile header: lighttpd decodes it. */
+static void add_encoded(struct strbuf *out, const char *path)
+{
+	for (; *path; path++)
+		if (*path <= ' ' || *path > '~' || *path == '%')
+			strbuf_addf(out, "%%%02X", (unsigned char)*path);
+		else
+			strbuf_addch(out, *path);
+}
+
+/*
+ * Leave it to the web server. Its Content-Length, Range and If-Range are the
+ * server's too; what it has no code for was answered before.
+ */
+static void send_by_server(const struct service *service,
+			   const struct digest *digest,
+			   struct response *response)
+{
+	char path[CACHE_BLOB_PATH_SIZE];
+	autostrbuf value = STRBUF_INIT;
+	bool accel = service->settings->sendfile == SENDFILE_X_ACCEL_REDIRECT;
+
+	if (accel)
+		strbuf_addstr(&value, ACCEL_LOCATION);
+	else
+		add_encoded(&value, service->cache->path);
+	if (!accel)
+		strbuf_addstr(&value, "/blobs/");
+	strbuf_addstr(&value, cache_blob_path(digest, path));
+	response_field(response, accel ? "X-Accel-Redirect" : "X-Sendfile",
+		       "%s", value.buf);
+	response->length = -1;
+}
+
+static enum answer unsatisfiable(struct response *response, uint64_t size)
+{
+	response_error(response, PROBLEM_RANGE_UNSATISFIABLE,
+		       "the blob has %" PRIu64 " bytes", size);
+	response_field(response, "Content-Range", "bytes */%" PRIu64, size);
+	return ANSWER_NOW;
+}
+
+/* Send it from here, through the web server. */
+static enum answer send_by_us(const struct service *service,
+			      const struct call *call,
+			      const struct digest *digest,
+			      struct response *response)
+{
+	const struct request *request = call->request;
+	struct range range = { .first = 0 };
+	struct err err = ERR_INIT;
+	uint64_t size;
+	autoclose int fd = cache_open_blob(service->cache, digest, &size, &err);
+
+	if (fd < 0)
+		return endpoint_cache_failed(call, &err, response);
+	range.length = size;
+	response_field(response, "Accept-Ranges", "bytes");
+	/* RFC 9110, 14.2: a Range has no meaning but with GET. */
+	switch (request->head ? RANGE_ALL
+			      : range_parse(request_range(request, digest),
+					    size, &range)) {
+	case RANGE_UNSATISFIABLE:
+		return unsatisfiable(response, size);
+	case RANGE_PART:
+		response->status = 206;
+		response_field(response, "Content-Range",
+			       "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64,
+			       range.first, range.first + range.length - 1,
+			       size);
+		break;
+	case RANGE_ALL:
+		break;
+	}
+	response->length = (int64_t)range.length;
+	response->offset = range.first;
+	if (!request->head)
+		response->fd = steal_fd(&fd);
+	return ANSWER_NOW;
+}
+
+static enum answer send_blob(const struct service *service,
+			     const struct call *call,
+			     const struct digest *digest,
+			     struct response *response)
+{
+	enum settings_sendfile sendfile = service->settings->sendfile;
+
+	if (sendfile == SENDFILE_X_SENDFILE &&
+	    range_count(request_range(call->request, digest)) >
+		    LIGHTTPD_RANGES_MAX) {
+		response_error(response, PROBLEM_RANGE_INVALID,
+			       "at most %d ranges in a request here",
+			       LIGHTTPD_RANGES_MAX);
+		return ANSWER_NOW;
+	}
+	response_digest(response, digest);
+	response_field(response, "Cache-Control", CACHE_CONTROL_IMMUTABLE);
+	if (endpoint_not_modified(call, digest, response))
+		return ANSWER_NOW;
+	response_field(response, "Content-Type", "application/octet-stream");
+	if (sendfile == SENDFILE_NONE)
+		return send_by_us(service, call, digest, response);
+	send_by_server(service, digest, response);
+	return ANSWER_NOW;
+}
+
+static enum answer unknown(const struct call *call, struct response *response)
+{
+	char str[DIGEST_STR_SIZE];
+
+	if (call->target->has_foreign_digest)
+		response_error(response, PROBLEM_BLOB_UNKNOWN,
+			       "blobs here have sha256 digests only");
+	else
+		response_error(
+			response, PROBLEM_BLOB_UNKNOWN,
+			"no image of %s has the blob %s",
+			call->target->name.text,
+			digest_str(&call->target->reference.digest, str));
+	return ANSWER_NOW;
+}
+
+/*
+ * A blob is served to those alone who may ask for a repository that it is
+ * linked to, however many others hold the same bytes.
+ */
+enum answer blob_answer(const struct service *service, struct call *call,
+			struct response *response)
+{
+	const struct target *target = call->target;
+	const struct digest *digest = &target->reference.digest;
+	const struct flake_settings *flake =
+		endpoint_flake(service, call, response);
+	struct err err = ERR_INIT;
+	const struct err *failure;
+	struct failure record;
+	struct blob_link link;
+
+	if (!flake)
+		return ANSWER_NOW;
+	if (target->has_foreign_digest)
+		return unknown(call, response);
+	if (cache_get_link(service->cache, &target->name, digest, &link, &err))
+		return err.code == ERR_UNKNOWN
+			       ? unknown(call, response)
+			       : endpoint_cache_failed(call, &err, response);
+	if (!digest_equal(&link.flake, &flake->id))
+		return unknown(call, response);
+	if (cache_has_blob(service->cache, digest, NULL))
+		return send_blob(service, call, digest, response);
+	call->order.name = target->name;
+	call->order.reference.is_digest = true;
+	call->order.reference.digest = link.manifest;
+	failure = endpoint_failure(service, call, &flake->image, &record);
+	if (failure)
+		return endpoint_failed(call, failure, response);
+	return endpoint_build(call, response);
+}

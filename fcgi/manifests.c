@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+#include <stdint.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/log.h"
+#include "fcgi/endpoint.h"
+
+#include "common/banned.h"
+
+/* What the cache has of the image that a call is for. */
+struct standing {
+	const struct flake_settings *flake;
+	struct image_head image;
+	int64_t age; /* seconds since it was last found to be so */
+	bool is_there;
+	bool is_fixed; /* a digest or a revision: never older than fresh */
+};
+
+/* A tag that clients ask for on their own: never worth a build. */
+static bool is_passive(const struct target *target)
+{
+	const char *tag = target->reference.tag.text;
+	static const char suffix[] = "-esgztoc";
+	size_t len = strlen(tag), n = sizeof(suffix) - 1;
+
+	if (target->reference.is_digest)
+		return false;
+	return !strncmp(tag, "sha256-", 7) ||
+	       (len > n && !strcmp(tag + len - n, suffix));
+}
+
+/* The record of the tag, if its image is of the right flake. */
+static int find_tag(const struct service *service, const struct call *call,
+		    struct standing *standing, struct digest *manifest,
+		    struct err *err)
+{
+	const struct target *target = call->target;
+	struct tag_record record;
+
+	if (cache_get_tag(service->cache, &target->name, &target->reference.tag,
+			  &record, err))
+		return -1;
+	*manifest = record.image.manifest.digest;
+	standing->age = endpoint_age(record.resolved);
+	standing->is_fixed =
+		strlen(record.revision) == 40 &&
+		!strcmp(record.revision, target->reference.tag.text);
+	return 0;
+}
+
+/* ERR_UNKNOWN if the repository has no such image. */
+static int find_image(const struct service *service, const struct call *call,
+		      struct standing *standing, struct err *err)
+{
+	const struct target *target = call->target;
+	struct digest manifest = target->reference.digest;
+
+	standing->is_fixed = target->reference.is_digest;
+	if (!standing->is_fixed &&
+	    find_tag(service, call, standing, &manifest, err))
+		return -1;
+	/* Read for a tag, too: this is what marks the image as used. */
+	if (cache_get_record(service->cache, &target->name, &manifest,
+			     &standing->image, NULL, err))
+		return -1;
+	if (!digest_equal(&standing->image.flake, &standing->flake->id))
+		return err_set(err, ERR_UNKNOWN, "of another flake");
+	standing->is_there = cache_has_blob(service->cache, &manifest, NULL);
+	return 0;
+}
+
+/* RFC 5861: both are counted from when it stopped being fresh. */
+static bool is_fresh_for(const struct standing *standing, int64_t more_s)
+{
+	int64_t max_age = standing->flake->image.max_age;
+
+	return standing->is_there &&
+	       (standing->is_fixed || standing->age <= max_age + more_s);
+}
+
+static int read_body(const struct service *service,
+		     const struct standing *standing, struct response *response,
+		     struct err *err)
+{
+	const struct descriptor *manifest = &standing->image.manifest;
+	autoclose int fd =
+		cache_open_blob(service->cache, &manifest->digest, NULL, err);
+
+	if (fd < 0 ||
+	    strbuf_read(&response->body, fd, MANIFEST_MAX, "a manifest", err))
+		return -1;
+	if (response->body.len != manifest->size)
+		return err_set(err, ERR_SYSTEM,
+			       "the cache's manifest has %zu bytes and not "
+			       "those of its record",
+			       response->body.len);
+	return 0;
+}
+
+static enum answer send_image(const struct service *service,
+			      const struct call *call,
+			      const struct standing *standing,
+			      struct response *response)
+{
+	const struct descriptor *manifest = &standing->image.manifest;
+	const char *type = media_type_name(manifest->media_type);
+	bool is_digest = call->target->reference.is_digest;
+	struct err err = ERR_INIT;
+	char image[ORDER_STR_SIZE];
+
+	if (!request_accepts(call->request, manifest->media_type)) {
+		response_error(response, PROBLEM_MANIFEST_UNKNOWN,
+			       "%s is of the media type %s, which the Accept "
+			       "header of this client does not allow",
+			       endpoint_image(call, image), type);
+		return ANSWER_NOW;
+	}
+	response_digest(response, &manifest->digest);
+	response_field(response, "Cache-Control", "%s",
+		       is_digest ? CACHE_CONTROL_IMMUTABLE : "no-cache");
+	if (endpoint_not_modified(call, &manifest->digest, response))
+		return ANSWER_NOW;
+	response_field(response, "Content-Type", "%s", type);
+	response->length = (int64_t)manifest->size;
+	if (!call->request->head &&
+	    read_body(service, standing, response, &err))
+		return endpoint_cache_failed(call, &err, response);
+	return ANSWER_NOW;
+}
+
+static enum answer send_stale(const struct service *service,
+			      const struct call *call,
+			      const struct standing *standing,
+			      const struct err *failure,
+			      struct response *response)
+{
+	char image[ORDER_STR_SIZE];
+	autostrbuf text = STRBUF_INIT;
+
+	endpoint_image(call, image);
+	log_event(LOG_LEVEL_WARN, "image", image, "stale", "served", "code",
+		  err_code_name(failure->code), "msg", failure->msg, NULL);
+	/* The reason alone: the warning is one line of limited length. */
+	strbuf_addf(&text, "%s is %jd s old; making it anew failed: ", image,
+		    (intmax_t)standing->age);
+	text_clean(&text, failure->msg, strcspn(failure->msg, "\n"));
+	if (text.len > 1024)
+		text.buf[1024] = 0;
+	response_quoted_field(response, "Warning", "299 - ", text.buf);
+	return send_image(service, call, standing, response);
+}
+
+static enum answer nothing_known(const struct call *call,
+				 struct response *response)
+{
+	const struct target *target = call->target;
+	char image[ORDER_STR_SIZE];
+
+	if (target->has_foreign_digest)
+		response_error(response, PROBLEM_MANIFEST_UNKNOWN,
+			       "images here have sha256 digests only");
+	else if (target->reference.is_digest)
+		response_error(response, PROBLEM_MANIFEST_UNKNOWN,
+			       "%s was not made here; pull it by its tag",
+			       endpoint_image(call, image));
+	else
+		response_error(response, PROBLEM_MANIFEST_UNKNOWN,
+			       "%s is not in the cache, and nothing is built "
+			       "for a tag of this form",
+			       endpoint_image(call, image));
+	return ANSWER_NOW;
+}
+
+enum answer manifest_answer(const struct service *service, struct call *call,
+			    struct response *response)
+{
+	struct standing standing = { .is_there = false };
+	struct failure record;
+	const struct err *failure;
+	struct err err = ERR_INIT;
+	const struct image_settings *ages;
+
+	standing.flake = endpoint_flake(service, call, response);
+	if (!standing.flake)
+		return ANSWER_NOW;
+	ages = &standing.flake->image;
+	if (call->target->has_foreign_digest)
+		return nothing_known(call, response);
+	call->order.name = call->target->name;
+	call->order.reference = call->target->reference;
+	if (find_image(service, call, &standing, &err) &&
+	    err.code != ERR_UNKNOWN)
+		return endpoint_cache_failed(call, &err, response);
+	if (call->target->reference.is_digest && err.code == ERR_UNKNOWN)
+		return nothing_known(call, response);
+	if (is_fresh_for(&standing, 0) ||
+	    (call->turn == TURN_BUILT && standing.is_there) ||
+	    (is_passive(call->target) && standing.is_there))
+		return send_image(service, call, &standing, response);
+	if (is_passive(call->target))
+		return nothing_known(call, response);
+	failure = endpoint_failure(service, call, ages, &record);
+	if (failure && is_fresh_for(&standing, ages->stale_if_error))
+		return send_stale(service, call, &standing, failure, response);
+	if (is_fresh_for(&standing, ages->stale_while_revalidate)) {
+		send_image(service, call, &standing, response);
+		return failure ? ANSWER_NOW : ANSWER_AND_REFRESH;
+	}
+	if (failure)
+		return endpoint_failed(call, failure, response);
+	return endpoint_build(call, response);
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+#include "fcgi/order.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "common/cache.h"
+
+#include "common/banned.h"
+
+const char *order_str(const struct order *order, char out[ORDER_STR_SIZE])
+{
+	char reference[REFERENCE_STR_SIZE];
+
+	snprintf(out, ORDER_STR_SIZE, "%s%c%s", order->name.text,
+		 order->reference.is_digest ? '@' : ':',
+		 reference_str(&order->reference, reference));
+	return out;
+}
+
+void order_key(const struct order *order, struct digest *key)
+{
+	build_key(&order->name, &order->reference, key);
+}
+
+int64_t monotonic_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}

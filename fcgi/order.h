@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+#ifndef FCGI_ORDER_H
+#define FCGI_ORDER_H
+
+#include <stdint.h>
+
+#include "common/reference.h"
+
+/*
+ * An order is what the responder asks the keeper for: that one image be
+ * built. It travels as the text that `flakehub build` takes. A notice is what
+ * the keeper says about it. One packet each, over a SOCK_SEQPACKET pair; only
+ * the keeper and processes that it forked hold its ends.
+ */
+struct order {
+	struct repository_name name;
+	struct reference reference;
+};
+
+/* "NAME:TAG" or "NAME@sha256:…" with a NUL. */
+#define ORDER_STR_SIZE (REPOSITORY_NAME_MAX + REFERENCE_STR_SIZE + 2)
+
+/* Write it; returns out. */
+const char *order_str(const struct order *order, char out[ORDER_STR_SIZE]);
+
+/* The key of its build, common/cache.h. */
+void order_key(const struct order *order, struct digest *key);
+
+enum notice_kind {
+	NOTICE_UNDER_WAY, /* started, or joined */
+	NOTICE_BUSY,	  /* refused: too many builds */
+	NOTICE_ENDED,
+};
+
+struct notice {
+	enum notice_kind kind;
+	int status;	    /* ENDED: as wait(2) gives it, or -1: not started */
+	int64_t started_ms; /* UNDER_WAY: on CLOCK_MONOTONIC */
+	struct digest key;
+};
+
+/* Milliseconds on CLOCK_MONOTONIC. */
+int64_t monotonic_ms(void);
+
+#endif
