@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+#include "fcgi/exchange.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/log.h"
+#include "fcgi/retry.h"
+
+#include "common/banned.h"
+
+/* A web server that takes or sends nothing for that long is stuck. */
+#define STALL_SECONDS  60
+/* It sends the parameters of a request at once. */
+#define PARAMS_SECONDS 10
+
+typedef enum answer endpoint_function(const struct service *service,
+				      struct call *call,
+				      struct response *response);
+
+static endpoint_function *const endpoints[] = {
+	[ROUTE_BASE] = base_answer,
+	[ROUTE_MANIFESTS] = manifest_answer,
+	[ROUTE_BLOBS] = blob_answer,
+	[ROUTE_REFERRERS] = referrers_answer,
+};
+
+static int accept_connection(int listener)
+{
+	const struct timeval params = { .tv_sec = PARAMS_SECONDS };
+	const struct timeval stall = { .tv_sec = STALL_SECONDS };
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+	/* Whoever made the socket may have made it non-blocking. */
+	if (fd < 0 && errno == EAGAIN) {
+		struct pollfd pfd = { .fd = listener, .events = POLLIN };
+
+		if (poll(&pfd, 1, -1) < 0)
+			return -1;
+		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0 && errno == EAGAIN)
+			errno = EINTR;
+	}
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &params, sizeof(params));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &stall, sizeof(stall));
+	return fd;
+}
+
+static unsigned int next_id(void)
+{
+	static atomic_uint counter;
+
+	return (unsigned int)getpid() << 16 ^ atomic_fetch_add(&counter, 1);
+}
+
+/*
+ * The connection is accepted here and not by libfcgi, which knows no timeouts
+ * and would let a web server that stalls hold a worker for ever. It takes one
+ * that it is given as kept open from an earlier request, and cannot accept
+ * another: listener -1.
+ */
+struct exchange *exchange_accept(int listener)
+{
+	int fd = accept_connection(listener);
+	struct exchange *exchange;
+
+	if (fd < 0)
+		return NULL;
+	exchange = xcalloc(1, sizeof(*exchange));
+	exchange->arrived_ms = monotonic_ms();
+	exchange->id = next_id();
+	FCGX_InitRequest(&exchange->fcgi, -1, 0);
+	exchange->fcgi.ipcFd = fd;
+	exchange->fcgi.keepConnection = 1;
+	if (FCGX_Accept_r(&exchange->fcgi) < 0) {
+		free(exchange);
+		errno = EBADMSG;
+		return NULL;
+	}
+	/* A web server that keeps connections open would hold a worker each. */
+	exchange->fcgi.keepConnection = 0;
+	return exchange;
+}
+
+static void free_exchange(struct exchange *exchange)
+{
+	request_release(&exchange->request);
+	free(exchange);
+}
+
+static void log_exchange(const struct exchange *exchange, int status,
+			 int64_t length)
+{
+	const struct request *request = &exchange->request;
+	int64_t now = monotonic_ms();
+	char id[16], status_text[16], ms[24], waited[24], bytes[24];
+
+	snprintf(id, sizeof(id), "%08x", exchange->id);
+	snprintf(status_text, sizeof(status_text), "%d", status);
+	snprintf(ms, sizeof(ms), "%" PRId64, now - exchange->arrived_ms);
+	snprintf(waited, sizeof(waited), "%" PRId64, now - exchange->parked_ms);
+	snprintf(bytes, sizeof(bytes), "%" PRId64, length);
+	log_event(LOG_LEVEL_INFO, "req", id, "method",
+		  request_param(request, "REQUEST_METHOD"), "path",
+		  request_param(request, "REQUEST_URI"), "status", status_text,
+		  "bytes", length > 0 ? bytes : NULL, "ms", ms, "waited",
+		  exchange->parked_ms ? waited : NULL, NULL);
+}
+
+static int send_file(FCGX_Stream *out, const struct response *response)
+{
+	uint64_t offset = response->offset;
+	uint64_t left = (uint64_t)response->length;
+	autofree char *buf = xmalloc(65536);
+
+	while (left) {
+		size_t want = left < 65536 ? (size_t)left : 65536;
+		ssize_t n = pread(response->fd, buf, want, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		/* The length is promised: all that is left is to hang up. */
+		if (n <= 0 || FCGX_PutStr(buf, (int)n, out) < 0)
+			return -1;
+		offset += (uint64_t)n;
+		left -= (uint64_t)n;
+	}
+	return 0;
+}
+
+static void send_response(struct exchange *exchange,
+			  const struct response *response)
+{
+	FCGX_Stream *out = exchange->fcgi.out;
+	autostrbuf head = STRBUF_INIT;
+
+	response_head(response, &head);
+	FCGX_PutStr(head.buf, (int)head.len, out);
+	if (!exchange->request.head && response->status != 304) {
+		if (response->fd >= 0)
+			send_file(out, response);
+		else
+			FCGX_PutStr(response->body.buf, (int)response->body.len,
+				    out);
+	}
+}
+
+/* Send it, log it, and free the exchange. */
+static void finish(struct exchange *exchange, const struct response *response)
+{
+	send_response(exchange, response);
+	log_exchange(exchange, response->status, response->length);
+	FCGX_Finish_r(&exchange->fcgi);
+	free_exchange(exchange);
+}
+
+static enum answer call_endpoint(struct exchange *exchange,
+				 const struct service *service,
+				 struct response *response)
+{
+	exchange->call.request = &exchange->request;
+	exchange->call.target = &exchange->target;
+	return endpoints[exchange->target.route](service, &exchange->call,
+						 response);
+}
+
+enum answer exchange_answer(struct exchange *exchange,
+			    const struct service *service, struct order *order)
+{
+	autoresponse response = RESPONSE_INIT;
+	enum answer answer = ANSWER_NOW;
+
+	if (!request_parse(&exchange->request, exchange->fcgi.envp,
+			   &response) &&
+	    !route_find(exchange->request.path, &exchange->target, &response))
+		answer = call_endpoint(exchange, service, &response);
+	*order = exchange->call.order;
+	if (answer != ANSWER_LATER)
+		finish(exchange, &response);
+	return answer;
+}
+
+void exchange_resume(struct exchange *exchange, const struct service *service,
+		     enum turn turn, const struct err *failure)
+{
+	autoresponse response = RESPONSE_INIT;
+	enum answer answer;
+
+	exchange->call.turn = turn;
+	exchange->call.failure = failure;
+	answer = call_endpoint(exchange, service, &response);
+	assert(answer != ANSWER_LATER);
+	finish(exchange, &response);
+}
+
+bool exchange_has_hops(const struct exchange *exchange)
+{
+	return exchange->request.hops < HOPS_MAX;
+}
+
+void exchange_redirect(struct exchange *exchange)
+{
+	autoresponse response = RESPONSE_INIT;
+	autostrbuf location = STRBUF_INIT;
+
+	request_location(&exchange->request, &location);
+	response.status = 307;
+	response_field(&response, "Location", "%s", location.buf);
+	response_field(&response, "Cache-Control", "no-store");
+	/* Some clients count bytes, not headers, as a sign of life. */
+	response_body(&response, "text/plain", "still building\n", 15);
+	finish(exchange, &response);
+}
+
+void exchange_refuse(struct exchange *exchange, enum problem problem,
+		     const char *format, ...)
+{
+	autoresponse response = RESPONSE_INIT;
+	autofree char *msg = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vasprintf(&msg, format, ap);
+	va_end(ap);
+	if (n < 0)
+		abort();
+	response_error(&response, problem, "%s", msg);
+	finish(exchange, &response);
+}
+
+void exchange_abandon(struct exchange *exchange)
+{
+	/* 499 as nginx logs it: there is nobody to see it. */
+	log_exchange(exchange, 499, 0);
+	FCGX_Finish_r(&exchange->fcgi);
+	free_exchange(exchange);
+}
