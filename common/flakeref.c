@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: MIT
+#include "common/flakeref.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+
+#include "common/banned.h"
+
+struct scheme {
+	const char *prefix; /* of the reference */
+	enum flakeref_kind kind;
+	const char *strip;  /* before the rest is a clone URL */
+	const char *host;   /* of a forge, unless host= says another */
+	const char *suffix; /* of a forge's clone URL */
+};
+
+static const struct scheme schemes[] = {
+	{ "/", FLAKEREF_FOLDER, NULL, NULL, NULL },
+	{ "path:", FLAKEREF_PATH, NULL, NULL, NULL },
+	{ "git://", FLAKEREF_GIT, "", NULL, NULL },
+	{ "git+http://", FLAKEREF_GIT, "git+", NULL, NULL },
+	{ "git+https://", FLAKEREF_GIT, "git+", NULL, NULL },
+	{ "git+ssh://", FLAKEREF_GIT, "git+", NULL, NULL },
+	{ "git+git://", FLAKEREF_GIT, "git+", NULL, NULL },
+	{ "git+file://", FLAKEREF_GIT, "git+", NULL, NULL },
+	{ "git+file:/", FLAKEREF_GIT, "git+file:", NULL, NULL },
+	{ "github:", FLAKEREF_FORGE, NULL, "github.com", ".git" },
+	{ "gitlab:", FLAKEREF_FORGE, NULL, "gitlab.com", ".git" },
+	{ "sourcehut:", FLAKEREF_FORGE, NULL, "git.sr.ht", "" },
+	{ "https://", FLAKEREF_TARBALL, NULL, NULL, NULL },
+	{ "http://", FLAKEREF_TARBALL, NULL, NULL, NULL },
+	{ "file://", FLAKEREF_TARBALL, NULL, NULL, NULL },
+	{ "tarball+", FLAKEREF_TARBALL, NULL, NULL, NULL },
+};
+
+void flakeref_release(struct flakeref *ref)
+{
+	free(ref->base);
+	free(ref->clone_url);
+	free(ref->params);
+	free(ref->ref);
+	free(ref->rev);
+	*ref = (struct flakeref)FLAKEREF_INIT;
+}
+
+bool is_revision(const char *s)
+{
+	return strlen(s) == 40 && strspn(s, "0123456789abcdef") == 40;
+}
+
+void url_encode(struct strbuf *out, const char *s)
+{
+	for (; *s; s++) {
+		if (isalnum((unsigned char)*s) || strchr("-._~/", *s))
+			strbuf_addch(out, *s);
+		else
+			strbuf_addf(out, "%%%02X", (unsigned char)*s);
+	}
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)tolower((unsigned char)c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The caller's to free; NULL where an escape is broken or is a NUL. */
+static char *url_decode(const char *s, size_t len)
+{
+	autostrbuf out = STRBUF_INIT;
+
+	for (size_t i = 0; i < len; i++) {
+		int high, low;
+
+		if (s[i] != '%') {
+			strbuf_addch(&out, s[i]);
+			continue;
+		}
+		if (i + 2 >= len)
+			return NULL;
+		high = hex_value(s[i + 1]);
+		low = hex_value(s[i + 2]);
+		if (high < 0 || low < 0 || !(high | low))
+			return NULL;
+		strbuf_addch(&out, (char)(high << 4 | low));
+		i += 2;
+	}
+	return strbuf_detach(&out, NULL);
+}
+
+static const struct scheme *find_scheme(const char *text)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
+		if (!strncmp(text, schemes[i].prefix,
+			     strlen(schemes[i].prefix)))
+			return &schemes[i];
+	return NULL;
+}
+
+static int set_rev(struct flakeref *ref, const char *rev, struct err *err)
+{
+	if (!is_revision(rev))
+		return err_set(err, ERR_MALFORMED,
+			       "rev is a commit's 40 lowercase hex digits");
+	free(ref->rev);
+	ref->rev = xstrdup(rev);
+	return 0;
+}
+
+static int read_param(struct flakeref *ref, const char *param, size_t len,
+		      struct strbuf *kept, char **host, struct err *err)
+{
+	const char *equals = memchr(param, '=', len);
+	autofree char *value = NULL;
+
+	if (!equals)
+		return err_set(err, ERR_MALFORMED,
+			       "a flake reference's query is key=value&…");
+	value = url_decode(equals + 1, len - (size_t)(equals + 1 - param));
+	if (!value)
+		return err_set(err, ERR_MALFORMED,
+			       "a flake reference has a broken escape, %% "
+			       "without two hex digits");
+	if (!strncmp(param, "ref=", 4)) {
+		free(ref->ref);
+		ref->ref = steal_ptr(&value);
+		return 0;
+	}
+	if (!strncmp(param, "rev=", 4))
+		return set_rev(ref, value, err);
+	if (!strncmp(param, "host=", 5)) {
+		free(*host);
+		*host = xstrdup(value);
+	}
+	if (kept->len)
+		strbuf_addch(kept, '&');
+	strbuf_add(kept, param, len);
+	return 0;
+}
+
+static int read_query(struct flakeref *ref, const char *query, char **host,
+		      struct err *err)
+{
+	autostrbuf kept = STRBUF_INIT;
+
+	while (*query) {
+		size_t len = strcspn(query, "&");
+
+		if (len && read_param(ref, query, len, &kept, host, err))
+			return -1;
+		query += len;
+		query += *query == '&';
+	}
+	ref->params = strbuf_detach(&kept, NULL);
+	return 0;
+}
+
+/* owner/repo[/ref or rev] */
+static int read_forge(struct flakeref *ref, const struct scheme *scheme,
+		      const char *text, size_t len, const char *host,
+		      struct err *err)
+{
+	const char *rest = text + strlen(scheme->prefix);
+	const char *end = text + len;
+	const char *slash = memchr(rest, '/', (size_t)(end - rest));
+	const char *third =
+		slash ? memchr(slash + 1, '/', (size_t)(end - slash - 1))
+		      : NULL;
+	const char *repo_end = third ? third : end;
+	autofree char *owner = NULL, *repo = NULL, *last = NULL;
+
+	if (!slash || slash == rest || slash + 1 == repo_end)
+		return err_set(err, ERR_MALFORMED,
+			       "%sOWNER/REPOSITORY[/REF] is expected",
+			       scheme->prefix);
+	owner = url_decode(rest, (size_t)(slash - rest));
+	repo = url_decode(slash + 1, (size_t)(repo_end - slash - 1));
+	last = third ? url_decode(third + 1, (size_t)(end - third - 1)) : NULL;
+	if (!owner || !repo || (third && !last))
+		return err_set(err, ERR_MALFORMED,
+			       "a flake reference has a broken escape, %% "
+			       "without two hex digits");
+	if (last && is_revision(last)) {
+		if (set_rev(ref, last, err))
+			return -1;
+	} else if (last && *last) {
+		free(ref->ref);
+		ref->ref = steal_ptr(&last);
+	}
+	ref->base = xstrndup(text, (size_t)(repo_end - text));
+	ref->clone_url =
+		xasprintf("https://%s/%s/%s%s", host ? host : scheme->host,
+			  owner, repo, scheme->suffix);
+	return 0;
+}
+
+static int parse(struct flakeref *ref, const char *text, struct err *err)
+{
+	const struct scheme *scheme = find_scheme(text);
+	size_t len = strcspn(text, "?");
+	autofree char *host = NULL;
+
+	if (!scheme)
+		return err_set(err, ERR_MALFORMED,
+			       "a flake reference is an absolute path or "
+			       "begins with path:, git:, git+https:, "
+			       "git+http:, git+ssh:, git+file:, github:, "
+			       "gitlab:, sourcehut:, https: or http:");
+	if (strchr(text, '#'))
+		return err_set(err, ERR_MALFORMED,
+			       "a flake reference here has no '#': the "
+			       "repository name says which output");
+	ref->kind = scheme->kind;
+	if (read_query(ref, text[len] ? text + len + 1 : "", &host, err))
+		return -1;
+	if (scheme->kind == FLAKEREF_FORGE)
+		return read_forge(ref, scheme, text, len, host, err);
+	ref->base = xstrndup(text, len);
+	if (scheme->strip)
+		ref->clone_url = xstrndup(text + strlen(scheme->strip),
+					  len - strlen(scheme->strip));
+	return 0;
+}
+
+int flakeref_parse(struct flakeref *ref, const char *text, struct err *err)
+{
+	*ref = (struct flakeref)FLAKEREF_INIT;
+	if (parse(ref, text, err)) {
+		flakeref_release(ref);
+		return -1;
+	}
+	return 0;
+}
+
+void flakeref_pin(struct strbuf *out, const struct flakeref *ref,
+		  const char *git_ref, const char *rev)
+{
+	const char *separator = "?";
+
+	strbuf_addstr(out, ref->base);
+	if (ref->kind == FLAKEREF_FORGE)
+		strbuf_addf(out, "/%s", rev);
+	if (*ref->params) {
+		strbuf_addf(out, "?%s", ref->params);
+		separator = "&";
+	}
+	if (ref->kind == FLAKEREF_FORGE)
+		return;
+	if (git_ref) {
+		strbuf_addf(out, "%sref=", separator);
+		url_encode(out, git_ref);
+		separator = "&";
+	}
+	strbuf_addf(out, "%srev=%s", separator, rev);
+}
