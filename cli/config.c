@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/command.h"
+#include "common/alloc.h"
+
+#include "common/banned.h"
+
+enum {
+	CHECK,
+	DEFAULTS,
+};
+
+static const struct command_option options[] = {
+	{ 0, "check", NULL, "say whether the settings are good" },
+	{ 0, "defaults", NULL, "print all settings with their defaults" },
+	{ 0, NULL, NULL, NULL },
+};
+
+static int print_defaults(void)
+{
+	autostrbuf out = STRBUF_INIT;
+
+	settings_format_defaults(&out);
+	fwrite(out.buf, 1, out.len, stdout);
+	return EXIT_DONE;
+}
+
+static int check(const struct invocation *invocation)
+{
+	autosettings settings = { 0 };
+	autofree char *path = NULL;
+	struct err err = ERR_INIT;
+
+	if (settings_load(&settings, invocation->config, &path, &err) < 0) {
+		command_fail(&err);
+		return err.code == ERR_MALFORMED ? EXIT_USAGE : EXIT_FAILED;
+	}
+	printf("%s: good, %zu flake%s\n", path, settings.nr_flakes,
+	       settings.nr_flakes == 1 ? "" : "s");
+	return EXIT_DONE;
+}
+
+static int run(const struct invocation *invocation)
+{
+	if (!invocation->values[CHECK] == !invocation->values[DEFAULTS])
+		return command_usage(invocation->command,
+				     "one of --check and --defaults");
+	if (invocation->values[DEFAULTS])
+		return print_defaults();
+	return check(invocation);
+}
+
+const struct command command_config = {
+	.name = "config",
+	.arguments = "",
+	.summary = "Check the settings, or print what can be set.",
+	.options = options,
+	.run = run,
+};

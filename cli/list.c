@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/command.h"
+#include "cli/human.h"
+#include "common/alloc.h"
+#include "common/cache.h"
+#include "common/flake.h"
+#include "common/json.h"
+#include "common/limits.h"
+
+#include "common/banned.h"
+
+/* How long Nix may take to name a flake's packages. */
+#define NAMES_TIMEOUT_MS 60000
+
+/* A line: a tag that the cache has, or a package that it has nothing of. */
+struct row {
+	struct repository_name name;
+	struct tag tag; /* "" for a package */
+	struct tag_record record;
+	bool warm;
+	uint64_t size; /* of all its blobs, if warm */
+	size_t layers;
+};
+
+struct list {
+	const struct settings *settings;
+	const struct cache *cache;
+	const struct repository_name *name; /* of the repository at hand */
+	struct row *rows;
+	size_t nr, alloc;
+};
+
+static struct row *add_row(struct list *list,
+			   const struct repository_name *name)
+{
+	struct row *row;
+
+	ALLOC_GROW(list->rows, list->nr, list->alloc);
+	row = &list->rows[list->nr++];
+	*row = (struct row){ .name = *name };
+	return row;
+}
+
+/* The sizes that the manifest names. Its record would count this as a pull. */
+static int read_manifest(struct row *row, const struct cache *cache,
+			 struct err *err)
+{
+	const struct digest *digest = &row->record.image.manifest.digest;
+	struct json_object *part;
+	autojson *json = NULL;
+	autoclose int fd = cache_open_blob(cache, digest, &row->size, err);
+	int64_t size;
+
+	if (fd < 0 || json_read(&json, fd, MANIFEST_MAX, "manifest", err) < 0 ||
+	    json_need_object(json, "config", &part, "manifest", err) < 0 ||
+	    json_need_int(part, "size", &size, "manifest", err) < 0 ||
+	    json_need_array(json, "layers", &part, "manifest", err) < 0)
+		return -1;
+	row->size += (uint64_t)size;
+	row->layers = json_object_array_length(part);
+	for (size_t i = 0; i < row->layers; i++) {
+		if (json_need_int(json_object_array_get_idx(part, i), "size",
+				  &size, "manifest", err) < 0)
+			return -1;
+		row->size += (uint64_t)size;
+	}
+	return 0;
+}
+
+static int add_tag(const struct tag *tag, void *arg)
+{
+	const struct flake_settings *flake;
+	struct err ignored = ERR_INIT;
+	struct list *list = arg;
+	struct tag_record record;
+	const char *attribute;
+	struct row *row;
+
+	if (cache_get_tag(list->cache, list->name, tag, &record, &ignored) < 0)
+		return 0;
+	flake = settings_find_flake(list->settings, list->name, &attribute);
+	if (!flake || !digest_equal(&flake->id, &record.image.flake))
+		return 0;
+	row = add_row(list, list->name);
+	row->tag = *tag;
+	row->record = record;
+	row->warm = read_manifest(row, list->cache, &ignored) == 0;
+	return 0;
+}
+
+static int add_repository(const struct repository_name *name, void *arg)
+{
+	struct err ignored = ERR_INIT;
+	struct list *list = arg;
+
+	list->name = name;
+	/* What cannot be read is not served either. */
+	if (cache_each_tag(list->cache, name, add_tag, list, &ignored) < 0)
+		return 0;
+	return 0;
+}
+
+static int add_cached(struct list *list, struct err *err)
+{
+	const char *path = list->settings->cache_dir;
+	autocache cache = CACHE_INIT;
+	int rc;
+
+	if (cache_open(&cache, path, CACHE_READ, err) < 0)
+		return err->sys == ENOENT ? 0 : -1;
+	list->cache = &cache;
+	rc = cache_each_repository(&cache, add_repository, list, err);
+	list->cache = NULL;
+	return rc;
+}
+
+static bool has_row(const struct list *list, size_t nr, const char *name)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (!strcmp(list->rows[i].name.text, name))
+			return true;
+	return false;
+}
+
+/* A package's name as a client has it to write, if it can be written. */
+static void add_package(struct list *list, size_t nr,
+			const struct flake_settings *flake, const char *package)
+{
+	autostrbuf text = STRBUF_INIT;
+	struct repository_name name;
+	struct err ignored = ERR_INIT;
+
+	if (*flake->name)
+		strbuf_addf(&text, "%s/", flake->name);
+	for (; *package; package++)
+		strbuf_addch(&text, (char)tolower((unsigned char)*package));
+	if (repository_name_parse(&name, text.buf, text.len, &ignored) < 0)
+		return;
+	if (!has_row(list, nr, name.text))
+		add_row(list, &name);
+}
+
+static int64_t deadline(int64_t ms)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000 + ms;
+}
+
+static int add_packages(struct list *list, const struct flake_settings *flake,
+			struct err *err)
+{
+	autonix nix = NIX_INIT;
+	autopin pin = FLAKE_PIN_INIT;
+	char **names = NULL;
+	size_t nr = 0, before = list->nr;
+
+	nix.deadline_ms = deadline(NAMES_TIMEOUT_MS);
+	nix.import_from_derivation = list->settings->import_from_derivation;
+	if (flake_pin(&nix, flake->url, &pin, err) < 0 ||
+	    flake_list_names(&nix, &pin, flake->image.systems[0], &names, &nr,
+			     err) < 0)
+		return -1;
+	for (size_t i = 0; i < nr; i++) {
+		add_package(list, before, flake, names[i]);
+		free(names[i]);
+	}
+	free(names);
+	return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+	int order = strcmp(x->name.text, y->name.text);
+
+	return order ? order : strcmp(x->tag.text, y->tag.text);
+}
+
+static void print_row(const struct row *row, int width, int64_t now)
+{
+	const struct tag_record *record = &row->record;
+	char size[HUMAN_SIZE], age[HUMAN_SIZE], hex[DIGEST_HEX_SIZE];
+
+	if (!*row->tag.text) {
+		printf("%-*s  -\n", width, row->name.text);
+		return;
+	}
+	human_bytes(row->size, size);
+	human_duration(now - record->resolved, age);
+	digest_hex(&record->image.manifest.digest, hex);
+	printf("%-*s  %-10s  %-12.12s  %-8.8s  %10s  %6zu  %s ago\n", width,
+	       row->name.text, row->tag.text, hex,
+	       *record->revision ? record->revision : "-",
+	       row->warm ? size : "evicted", row->layers, age);
+}
+
+static void print_rows(struct list *list)
+{
+	int64_t now = time(NULL);
+	int width = 5;
+
+	if (list->nr)
+		qsort(list->rows, list->nr, sizeof(*list->rows), compare);
+	for (size_t i = 0; i < list->nr; i++) {
+		int len = (int)strlen(list->rows[i].name.text);
+
+		width = len > width ? len : width;
+	}
+	printf("%-*s  %-10s  %-12s  %-8s  %10s  %6s  %s\n", width, "IMAGE",
+	       "TAG", "DIGEST", "COMMIT", "SIZE", "LAYERS", "RESOLVED");
+	for (size_t i = 0; i < list->nr; i++)
+		print_row(&list->rows[i], width, now);
+}
+
+static int run(const struct invocation *invocation)
+{
+	autosettings settings = { 0 };
+	struct list list = { .settings = &settings };
+	struct err err = ERR_INIT, nix_err = ERR_INIT;
+	int rc = command_settings(invocation, &settings);
+
+	if (rc)
+		return rc;
+	if (add_cached(&list, &err) < 0) {
+		free(list.rows);
+		return command_fail(&err);
+	}
+	for (size_t i = 0; i < settings.nr_flakes; i++)
+		if (add_packages(&list, &settings.flakes[i], &nix_err) < 0)
+			rc = command_fail(&nix_err);
+	print_rows(&list);
+	free(list.rows);
+	return rc;
+}
+
+const struct command command_list = {
+	.name = "list",
+	.arguments = "",
+	.summary = "List the flakes' images, and what of them is in the cache.",
+	.help = "A package that is not in the cache yet has a line without a "
+		"tag. Sizes are\nof the blobs as they are stored.",
+	.run = run,
+};
