@@ -52,6 +52,7 @@ struct command {
 	int (*run)(const struct invocation *invocation);
 };
 
+extern const struct command command_build;
 extern const struct command command_config;
 extern const struct command command_inspect;
 extern const struct command command_list;

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -216,6 +217,8 @@ int main(int argc, char **argv)
 	int rc;
 
 	open_standard();
+	/* The web server, another user, reads the cache. */
+	umask(022);
 	/* An arena a thread would be most of the responder's memory. */
 	mallopt(M_ARENA_MAX, 2);
 	rc = parse_options(argc, argv, &config);

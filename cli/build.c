@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "common/alloc.h"
+#include "common/image.h"
+
+#include "common/banned.h"
+
+static int build_image(const struct settings *settings,
+		       const struct repository_name *name,
+		       const struct reference *reference, struct err *err)
+{
+	autocache cache = CACHE_INIT;
+	struct image_build build = { .settings = settings,
+				     .cache = &cache,
+				     .name = name,
+				     .reference = reference };
+	char digest[DIGEST_STR_SIZE], ref[REFERENCE_STR_SIZE];
+	struct image_head head;
+	struct progress *progress;
+	int rc;
+
+	/* The web server, another user, reads the cache. */
+	umask(022);
+	if (cache_open(&cache, settings->cache_dir, CACHE_WRITE, err))
+		return -1;
+	progress = progress_new(STDERR_FILENO);
+	build.progress = progress_calls(progress);
+	rc = image_build(&build, &head, err);
+	progress_free(progress);
+	if (rc)
+		return -1;
+	printf("%s%c%s %s\n", name->text, reference->is_digest ? '@' : ':',
+	       reference_str(reference, ref),
+	       digest_str(&head.manifest.digest, digest));
+	return 0;
+}
+
+static int run(const struct invocation *invocation)
+{
+	autosettings settings = { 0 };
+	struct repository_name name;
+	struct reference reference;
+	struct err err = ERR_INIT;
+	int rc;
+
+	if (image_name_parse(&name, &reference, invocation->args[0], &err))
+		return command_usage(invocation->command, "%s", err.msg);
+	rc = command_settings(invocation, &settings);
+	if (rc)
+		return rc;
+	if (build_image(&settings, &name, &reference, &err))
+		return command_fail(&err);
+	return EXIT_DONE;
+}
+
+const struct command command_build = {
+	.name = "build",
+	.arguments = "NAME[:TAG]|NAME@DIGEST",
+	.summary = "Make an image be in the cache.",
+	.help = "Prints the image and the digest of its manifest. What is in\n"
+		"the cache already is not made again; with a digest, every\n"
+		"blob that is gone is made again as it was.\n",
+	.min_args = 1,
+	.max_args = 1,
+	.run = run,
+};
