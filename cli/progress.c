@@ -74,10 +74,10 @@ static void show(struct progress *p, bool now)
 		strbuf_addf(&text, ": %zu of %zu, %s", p->layers_done,
 			    p->layers, human_bytes(p->bytes, bytes));
 		if (spent > 0 && p->bytes)
-			strbuf_addf(&text, ", %s/s",
-				    human_bytes(p->bytes * 1000 /
-							   (uint64_t)spent,
-						   rate));
+			strbuf_addf(
+				&text, ", %s/s",
+				human_bytes(p->bytes * 1000 / (uint64_t)spent,
+					    rate));
 	} else if (*p->line) {
 		strbuf_addf(&text, ": %s", p->line);
 	}

@@ -387,8 +387,8 @@ int flake_find_output(struct nix *nix, const struct flake_pin *pin,
 		*err = missing;
 	else
 		err_set(err, ERR_UNKNOWN,
-			"flake %s has neither packages nor legacyPackages",
-			*flake_name ? flake_name : "(unnamed)");
+			"%s has neither packages nor legacyPackages",
+			flake_name);
 	return -1;
 }
 

@@ -56,7 +56,8 @@ void flake_output_release(struct flake_output *output);
  * Find attribute (a repository name's components, "" for default) among the
  * flake's packages of system, then among its legacyPackages, and instantiate
  * it. Where none matches exactly, the only one does that matches when case
- * is ignored. ERR_UNKNOWN names the flake and the nearest attributes.
+ * is ignored. ERR_UNKNOWN names the nearest attributes; flake_name is what it
+ * calls the flake: "flake blog".
  */
 MUST_CHECK int flake_find_output(struct nix *nix, const struct flake_pin *pin,
 				 const char *flake_name, const char *system,

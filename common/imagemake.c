@@ -7,6 +7,7 @@
 
 #include "common/alloc.h"
 #include "common/imagework.h"
+#include "common/log.h"
 #include "common/manifest.h"
 #include "common/source.h"
 
@@ -41,14 +42,28 @@ static void making_release(struct making *m)
 	strbuf_release(&m->manifest);
 }
 
+/* What errors call the flake: by its name, or by its URL. */
+static void name_flake(const struct image_work *work, struct strbuf *out)
+{
+	const struct flake_settings *flake = work->flake;
+
+	strbuf_addstr(out, "flake ");
+	if (*flake->name)
+		strbuf_addstr(out, flake->name);
+	else
+		text_clean(out, flake->url, strlen(flake->url));
+}
+
 /* Evaluate, build, and look at what was built. */
 static int realise(struct image_work *work, const struct flake_pin *pin,
 		   const char *root, struct making *m, struct err *err)
 {
 	struct source_output output;
+	autostrbuf name = STRBUF_INIT;
 
+	name_flake(work, &name);
 	image_work_phase(work, "evaluating");
-	if (flake_find_output(&work->nix, pin, work->flake->name, work->system,
+	if (flake_find_output(&work->nix, pin, name.buf, work->system,
 			      work->attribute, &m->output, err))
 		return -1;
 	image_work_phase(work, "building");
