@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,30 +53,42 @@ struct line {
 	size_t nr, next;
 };
 
-/* The option of that name or letter, and where its value goes. */
+static bool is_option(const struct command_option *option, const char *name,
+		      size_t len, char letter)
+{
+	if (letter)
+		return option->letter == letter;
+	return strlen(option->name) == len && !memcmp(option->name, name, len);
+}
+
+/* The option of that name, or of letter unless it is 0; NULL. */
+static const struct command_option *search(const struct command_option *table,
+					   const char *name, size_t len,
+					   char letter)
+{
+	for (; table && table->name; table++)
+		if (is_option(table, name, len, letter))
+			return table;
+	return NULL;
+}
+
+/* The option, and where its value goes. */
 static const struct command_option *find_option(struct line *line,
 						const char *name, size_t len,
 						char letter,
 						const char ***value)
 {
-	const struct command_option *tables[] = {
-		line->invocation->command->options,
-		common,
-	};
-	const char **values[] = { line->invocation->values, line->given };
+	const struct command_option *own = line->invocation->command->options;
+	const struct command_option *found = search(own, name, len, letter);
 
-	for (size_t t = 0; t < ARRAY_SIZE(tables); t++) {
-		const struct command_option *o = tables[t];
-
-		for (size_t i = 0; o && o[i].name; i++) {
-			*value = &values[t][i];
-			if (letter ? o[i].letter == letter
-				   : strlen(o[i].name) == len &&
-					     !memcmp(o[i].name, name, len))
-				return &o[i];
-		}
+	if (found) {
+		*value = line->invocation->values + (found - own);
+		return found;
 	}
-	return NULL;
+	found = search(common, name, len, letter);
+	if (found)
+		*value = line->given + (found - common);
+	return found;
 }
 
 /* attached is what stands in the same word, or NULL. */
@@ -120,7 +133,7 @@ static int parse_letters(struct line *line, const char *letters)
 		const char *attached = NULL, **value;
 		int rc;
 
-		option = find_option(line, NULL, 0, *letters, &value);
+		option = find_option(line, letters, 1, *letters, &value);
 		if (!option)
 			return command_usage(line->invocation->command,
 					     "there is no option -%c",

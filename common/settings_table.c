@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/flakeref.h"
 
 #include "common/banned.h"
 
@@ -311,41 +312,19 @@ static int parse_file(const struct setting *setting, void *field,
 	return 0;
 }
 
-/*
- * An absolute path, or a scheme and what follows it. Which schemes there are
- * is Nix's affair; names of a registry of flakes have none, and no registry
- * is asked.
- */
-static bool is_flake_url(const char *s)
-{
-	static const char chars[] = "abcdefghijklmnopqrstuvwxyz0123456789+";
-	size_t scheme = strspn(s, chars);
-
-	if (s[0] == '/')
-		return true;
-	if (!scheme || s[scheme] != ':' || !s[scheme + 1])
-		return false;
-	if (!strncmp(s, "path:", 5))
-		return s[5] == '/';
-	return strncmp(s, "flake:", 6) != 0;
-}
-
 static int parse_url(void *field, const char *value, size_t len,
 		     struct err *err)
 {
 	autofree char *url = xstrndup(value, len);
+	autoflakeref ref = FLAKEREF_INIT;
 
 	if (strpbrk(url, " \t"))
 		return err_set(err, ERR_MALFORMED, "url has a blank in it");
-	if (strchr(url, '#'))
+	if (flakeref_parse(&ref, url, err) < 0)
+		return err_wrap(err, "url");
+	if (ref.kind == FLAKEREF_PATH && !strstr(ref.base, ":/"))
 		return err_set(err, ERR_MALFORMED,
-			       "url is of a flake: an attribute after '#' is "
-			       "what clients name");
-	if (!is_flake_url(url))
-		return err_set(err, ERR_MALFORMED,
-			       "url is an absolute path or a flake reference "
-			       "such as github:owner/repo or "
-			       "git+https://host/repo");
+			       "url: an absolute path follows path:");
 	set_string(field, value, len);
 	return 0;
 }
