@@ -95,12 +95,6 @@ struct exchange *exchange_accept(int listener)
 	return exchange;
 }
 
-static void free_exchange(struct exchange *exchange)
-{
-	request_release(&exchange->request);
-	free(exchange);
-}
-
 static void log_exchange(const struct exchange *exchange, int status,
 			 int64_t length)
 {
@@ -158,13 +152,43 @@ static void send_response(struct exchange *exchange,
 	}
 }
 
+static bool has_body(const struct exchange *exchange)
+{
+	const char *length =
+		request_param(&exchange->request, "CONTENT_LENGTH");
+	const char *method =
+		request_param(&exchange->request, "REQUEST_METHOD");
+
+	return !method || (strcmp(method, "GET") && strcmp(method, "HEAD")) ||
+	       (length && *length && strcmp(length, "0"));
+}
+
+/*
+ * libfcgi waits up to 2 s for the web server to close its end first, lest
+ * the answer be lost while a body is still on its way. Without one there is
+ * nothing to lose, and a web server with much to do would hold up others.
+ */
+static void hang_up(struct exchange *exchange)
+{
+	char rest[256];
+
+	if (!has_body(exchange)) {
+		while (recv(exchange->fcgi.ipcFd, rest, sizeof(rest),
+			    MSG_DONTWAIT) > 0)
+			;
+		FCGX_Detach(&exchange->fcgi);
+	}
+	FCGX_Finish_r(&exchange->fcgi);
+	request_release(&exchange->request);
+	free(exchange);
+}
+
 /* Send it, log it, and free the exchange. */
 static void finish(struct exchange *exchange, const struct response *response)
 {
 	send_response(exchange, response);
 	log_exchange(exchange, response->status, response->length);
-	FCGX_Finish_r(&exchange->fcgi);
-	free_exchange(exchange);
+	hang_up(exchange);
 }
 
 static enum answer call_endpoint(struct exchange *exchange,
@@ -246,6 +270,5 @@ void exchange_abandon(struct exchange *exchange)
 {
 	/* 499 as nginx logs it: there is nobody to see it. */
 	log_exchange(exchange, 499, 0);
-	FCGX_Finish_r(&exchange->fcgi);
-	free_exchange(exchange);
+	hang_up(exchange);
 }
