@@ -316,10 +316,9 @@ static int no_such_attribute(const struct attribute *a, size_t depth,
 	if (!near.len && nr)
 		for (size_t i = 0; i < nr && i < NEAREST; i++)
 			strbuf_addf(&near, "%s%s", i ? ", " : "", names[i]);
-	return err_set(err, ERR_UNKNOWN, "flake %s has no package %s%s%s%s",
-		       *flake_name ? flake_name : "(unnamed)", path,
-		       near.len ? " (nearest: " : "", near.buf,
-		       near.len ? ")" : "");
+	return err_set(err, ERR_UNKNOWN, "%s has no package %s%s%s%s",
+		       flake_name, path, near.len ? " (nearest: " : "",
+		       near.buf, near.len ? ")" : "");
 }
 
 /* Look in one set of outputs: 1 found, 0 not there, -1 and err. */
