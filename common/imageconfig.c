@@ -92,8 +92,7 @@ static void format_double(struct strbuf *out, double value)
 	for (int i = 0; i < nr || i <= exponent + 1; i++) {
 		if (exponent >= 0 && i == exponent + 1)
 			strbuf_addch(out, '.');
-		if (i < nr || i <= exponent + 1)
-			strbuf_addch(out, i < nr ? digits[i] : '0');
+		strbuf_addch(out, i < nr ? digits[i] : '0');
 	}
 }
 

@@ -24,8 +24,8 @@ static char *store;
 static int read_text(struct conf *conf, const struct strbuf *text,
 		     struct err *err)
 {
-	autofree char *real =
-		xasprintf("%s%s", store, CONF + strlen(STORE_DIR));
+	const char *name = &CONF[strlen(STORE_DIR)];
+	autofree char *real = xasprintf("%s%s", store, name);
 
 	unlink(real);
 	scratch_write(real, text->buf, text->len);

@@ -361,14 +361,15 @@ static void test_not_in_closure(void **state)
 /* What is no image at all. */
 static void test_unknown_kinds(void **state)
 {
-	static const char *const texts[] = { "",
-					     "x",
-					     "{}",
-					     "{\"a\":1}",
-					     "[]",
-					     "{\"roots\":[]}",
-					     "{\"store_layers"
-					     "\":" };
+	static const char *const texts[] = {
+		"",
+		"x",
+		"{}",
+		"{\"a\":1}",
+		"[]",
+		"{\"roots\":[]}",
+		"{\"store_layers\":",
+	};
 	static const char suffix[] =
 		" is not an image that flakehub knows: expected a conf made "
 		"by flakehubTools.streamLayeredImageConf or "
