@@ -77,13 +77,23 @@ int blob_begin(struct blob_writer *writer, const struct cache *cache,
 	return writer->fd < 0 ? -1 : 0;
 }
 
+/* The disk is to begin when so much is written, not at the sync. */
+#define WRITE_BACK (8u << 20)
+
 int blob_write(struct blob_writer *writer, const void *data, size_t len,
 	       struct err *err)
 {
+	uint64_t before;
+
 	if (write_all(writer->fd, data, len))
 		return err_errno(err, "cannot write a blob to the cache %s",
 				 writer->cache->path);
+	before = writer->size / WRITE_BACK;
 	writer->size += len;
+	/* To no avail is no harm: it is synced in the end. */
+	if (writer->size / WRITE_BACK != before)
+		sync_file_range(writer->fd, (off64_t)(before * WRITE_BACK), 0,
+				SYNC_FILE_RANGE_WRITE);
 	return 0;
 }
 
