@@ -307,7 +307,8 @@ int layers_make(const struct cache *cache, const struct layer_input *inputs,
 		const struct layer_progress *progress, struct layer *out,
 		struct err *err)
 {
-	size_t threads = cores();
+	/* While one waits for the disk another has the core. */
+	size_t threads = 2 * cores();
 	autofree struct task *tasks = xcalloc(nr, sizeof(*tasks));
 	autofree size_t *same = xcalloc(nr, sizeof(*same));
 	struct job job = {

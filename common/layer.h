@@ -87,7 +87,7 @@ struct layer_progress {
 };
 
 /*
- * Find or make all layers, on as many threads as there are cores: out[i] is
+ * Find or make all layers, on all cores: out[i] is
  * that of inputs[i]. Equal inputs are made once. Holds the lock of each key
  * that is made, so that no two processes make the same. Blobs and layer
  * entries are in the cache when it returns 0. An error names the layer and

@@ -36,9 +36,10 @@ int layertar_end(struct stream *stream, const struct tar_options *options,
 static int add_file(struct stream *stream, int fd, uint64_t size,
 		    const char *path, struct err *err)
 {
+	uint64_t left = size;
 	struct stat st;
 
-	for (uint64_t left = size; left;) {
+	while (left) {
 		void *room;
 		size_t len;
 		ssize_t n;
@@ -58,9 +59,7 @@ static int add_file(struct stream *stream, int fd, uint64_t size,
 	}
 	if (fstat(fd, &st))
 		return err_errno(err, "cannot read %s", path);
-	/* If the file ended early its size is another now, or it lies. */
-	if ((uint64_t)st.st_size != size ||
-	    lseek(fd, 0, SEEK_CUR) != (off_t)size)
+	if (left || (uint64_t)st.st_size != size)
 		return err_set(err, ERR_SYSTEM,
 			       "%s changed its size while it was read", path);
 	return 0;
