@@ -63,7 +63,7 @@ static size_t distance(const char *wanted, const char *name)
 void nearest_names(struct strbuf *out, const char *wanted,
 		   const char *const *names, size_t nr, size_t max)
 {
-	struct found found[FOUND_MAX];
+	struct found found[FOUND_MAX] = { { NULL, 0 } };
 	size_t nr_found = 0;
 
 	if (max > FOUND_MAX)

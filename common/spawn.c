@@ -44,7 +44,7 @@ static const char *const allowed[] = {
 	"XDG_RUNTIME_DIR",
 };
 
-static char *environment[ARRAY_SIZE(allowed) + 2];
+static char *environment[ARRAY_SIZE(allowed) + 3];
 
 static void __attribute__((constructor)) make_environment(void)
 {
@@ -58,6 +58,8 @@ static void __attribute__((constructor)) make_environment(void)
 				xasprintf("%s=%s", allowed[i], value);
 	}
 	environment[nr++] = xstrdup("LANG=C.UTF-8");
+	/* Nobody is there to type a password. */
+	environment[nr++] = xstrdup("GIT_TERMINAL_PROMPT=0");
 }
 
 char *const *spawn_environment(void)
@@ -238,6 +240,7 @@ int spawn_run(const struct spawn_run *run, struct strbuf *out, int *status,
 		return -1;
 	}
 	spawn.argv = run->argv;
+	spawn.env = run->env;
 	spawn.out = out_pipe[1];
 	spawn.err = err_pipe[1];
 	spawn.death_signal = SIGTERM;

@@ -41,6 +41,7 @@ MUST_CHECK pid_t spawn_start(const struct spawn *spawn, struct err *err);
 /* A run whose output is wanted. */
 struct spawn_run {
 	const char *const *argv;
+	char *const *env; /* NULL: spawn_environment() */
 	/* Told of what it writes to stderr, as it comes. */
 	void (*on_stderr)(void *arg, const char *data, size_t len);
 	void *arg;
