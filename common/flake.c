@@ -136,11 +136,11 @@ int flake_pin(struct nix *nix, const char *url, struct flake_pin *pin,
 }
 
 /*
- * Applied to a flake's `packages` or `legacyPackages`: walks to the attribute
- * and says what is there, or the names where the way ends.
+ * Applied to a flake's `packages.SYSTEM` or `legacyPackages.SYSTEM`: walks to
+ * the attribute and says what is there, or the names where the way ends.
  */
 static const char walk[] =
-	"set: system: path: let\n"
+	"set: path: let\n"
 	"  isDerivation = v: builtins.isAttrs v && v.type or \"\" == "
 	"\"derivation\";\n"
 	"  walk = v: path: depth:\n"
@@ -163,7 +163,7 @@ static const char walk[] =
 	"    else {\n"
 	"      found = false; inherit depth; names = builtins.attrNames v;\n"
 	"    };\n"
-	"in walk (set.${system} or { }) path 0";
+	"in walk set path 0";
 
 struct attribute {
 	char **components;
@@ -221,12 +221,12 @@ static int evaluate(struct nix *nix, const struct flake_pin *pin,
 		    const struct attribute *a, struct json_object **json,
 		    struct err *err)
 {
-	autofree char *installable = xasprintf("%s#%s", pin->url, set);
+	/* `packages` alone would be a package of that name, if there is one. */
+	autofree char *installable =
+		xasprintf("%s#%s.%s", pin->url, set, system);
 	autostrbuf function = STRBUF_INIT;
 
-	strbuf_addf(&function, "set: (%s) set ", walk);
-	nix_quote(&function, system);
-	strbuf_addstr(&function, " [ ");
+	strbuf_addf(&function, "set: (%s) set [ ", walk);
 	for (size_t i = 0; i < a->nr; i++) {
 		nix_quote(&function, a->components[i]);
 		strbuf_addch(&function, ' ');
@@ -386,8 +386,8 @@ int flake_find_output(struct nix *nix, const struct flake_pin *pin,
 		*err = missing;
 	else
 		err_set(err, ERR_UNKNOWN,
-			"%s has neither packages nor legacyPackages",
-			flake_name);
+			"%s has neither packages nor legacyPackages of %s",
+			flake_name, system);
 	return -1;
 }
 
