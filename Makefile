@@ -81,6 +81,9 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# It holds that file, by an .incbin that -MMD does not see.
+$(BUILD)/cli/webserver.o: lighttpd.conf.example
+
 # Rebuild when the flags change.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)

@@ -16,6 +16,15 @@
 
 #include "common/banned.h"
 
+enum {
+	NAMES,
+};
+
+static const struct command_option options[] = {
+	{ 0, "names", NULL, "the images' names alone" },
+	{ 0, NULL, NULL, NULL },
+};
+
 /* How long Nix may take to name a flake's packages. */
 #define NAMES_TIMEOUT_MS 60000
 
@@ -203,13 +212,11 @@ static void print_row(const struct row *row, int width, int64_t now)
 	       row->warm ? size : "evicted", row->layers, age);
 }
 
-static void print_rows(struct list *list)
+static void print_rows(const struct list *list)
 {
 	int64_t now = time(NULL);
 	int width = 5;
 
-	if (list->nr)
-		qsort(list->rows, list->nr, sizeof(*list->rows), compare);
 	for (size_t i = 0; i < list->nr; i++) {
 		int len = (int)strlen(list->rows[i].name.text);
 
@@ -219,6 +226,14 @@ static void print_rows(struct list *list)
 	       "TAG", "DIGEST", "COMMIT", "SIZE", "LAYERS", "RESOLVED");
 	for (size_t i = 0; i < list->nr; i++)
 		print_row(&list->rows[i], width, now);
+}
+
+static void print_names(const struct list *list)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (!i || strcmp(list->rows[i].name.text,
+				 list->rows[i - 1].name.text) != 0)
+			printf("%s\n", list->rows[i].name.text);
 }
 
 static int run(const struct invocation *invocation)
@@ -237,7 +252,12 @@ static int run(const struct invocation *invocation)
 	for (size_t i = 0; i < settings.nr_flakes; i++)
 		if (add_packages(&list, &settings.flakes[i], &nix_err) < 0)
 			rc = command_fail(&nix_err);
-	print_rows(&list);
+	if (list.nr)
+		qsort(list.rows, list.nr, sizeof(*list.rows), compare);
+	if (invocation->values[NAMES])
+		print_names(&list);
+	else
+		print_rows(&list);
 	free(list.rows);
 	return rc;
 }
@@ -248,5 +268,6 @@ const struct command command_list = {
 	.summary = "List the flakes' images, and what of them is in the cache.",
 	.help = "A package that is not in the cache yet has a line without a "
 		"tag. Sizes are\nof the blobs as they are stored.",
+	.options = options,
 	.run = run,
 };
