@@ -201,16 +201,14 @@ static int parse_section(struct parser *p, const char *s, size_t len,
 	char name[REPOSITORY_NAME_MAX + 1];
 	size_t here = *line;
 
-	if (end_section(p, line, err) < 0)
-		return -1;
-	*line = here;
 	if (s[len - 1] != ']')
 		return err_set(err, ERR_MALFORMED,
 			       "a section's line ends with ']'");
 	len = trimmed(s + 1, len - 2);
 	if (section_name(name, sizeof(name), s + 1, len, err) < 0 ||
-	    check_repeated(p, name, err) < 0)
+	    check_repeated(p, name, err) < 0 || end_section(p, line, err) < 0)
 		return -1;
+	*line = here;
 	add_flake(p, name, here);
 	return 0;
 }
