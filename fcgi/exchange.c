@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -35,6 +36,16 @@ static endpoint_function *const endpoints[] = {
 	[ROUTE_BLOBS] = blob_answer,
 	[ROUTE_REFERRERS] = referrers_answer,
 };
+
+/* Block or unblock the signal that ends a wait in accept(2). */
+static void mask_wake(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, EXCHANGE_WAKE_SIGNAL);
+	pthread_sigmask(how, &set, NULL);
+}
 
 static int accept_connection(int listener)
 {
@@ -74,9 +85,14 @@ static unsigned int next_id(void)
  */
 struct exchange *exchange_accept(int listener)
 {
-	int fd = accept_connection(listener);
 	struct exchange *exchange;
+	int fd, saved;
 
+	mask_wake(SIG_UNBLOCK);
+	fd = accept_connection(listener);
+	saved = errno;
+	mask_wake(SIG_BLOCK);
+	errno = saved;
 	if (fd < 0)
 		return NULL;
 	exchange = xcalloc(1, sizeof(*exchange));

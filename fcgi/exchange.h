@@ -42,8 +42,11 @@ struct exchange {
 
 /*
  * Wait for a request. NULL with errno: EINTR, or EBADMSG for a connection
- * that brought no request, or that of accept(2).
+ * that brought no request, or that of accept(2). The signal, which must be
+ * blocked and have a handler, is let through only while nothing has come yet:
+ * libfcgi takes EINTR for an error of the connection.
  */
+#define EXCHANGE_WAKE_SIGNAL SIGUSR2
 struct exchange *exchange_accept(int listener);
 
 /*

@@ -155,10 +155,10 @@ static char *find_flakehub(void)
 	char *path;
 
 	if (env && *env) {
-		if (!access(env, X_OK))
-			return xstrdup(env);
-		complain(env, strerrordesc_np(errno));
-		return NULL;
+		path = access(env, X_OK) ? NULL : realpath(env, NULL);
+		if (!path)
+			complain(env, strerrordesc_np(errno));
+		return path;
 	}
 	path = find_sibling();
 	if (!path)

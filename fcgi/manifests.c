@@ -62,8 +62,12 @@ static int find_image(const struct service *service, const struct call *call,
 		return -1;
 	/* Read for a tag, too: this is what marks the image as used. */
 	if (cache_get_record(service->cache, &target->name, &manifest,
-			     &standing->image, NULL, err))
-		return -1;
+			     &standing->image, NULL, err)) {
+		if (err->code != ERR_MALFORMED)
+			return -1;
+		log_err(err, NULL); /* a build writes it anew */
+		return err_set(err, ERR_UNKNOWN, "its record is malformed");
+	}
 	if (!digest_equal(&standing->image.flake, &standing->flake->id))
 		return err_set(err, ERR_UNKNOWN, "of another flake");
 	standing->is_there = cache_has_blob(service->cache, &manifest, NULL);
@@ -201,7 +205,9 @@ enum answer manifest_answer(const struct service *service, struct call *call,
 	if (is_passive(call->target))
 		return nothing_known(call, response);
 	failure = endpoint_failure(service, call, ages, &record);
-	if (failure && is_fresh_for(&standing, ages->stale_if_error))
+	/* What the upstream says is not there any more is no error of its. */
+	if (failure && failure->code != ERR_UNKNOWN &&
+	    is_fresh_for(&standing, ages->stale_if_error))
 		return send_stale(service, call, &standing, failure, response);
 	if (is_fresh_for(&standing, ages->stale_while_revalidate)) {
 		send_image(service, call, &standing, response);

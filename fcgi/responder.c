@@ -174,34 +174,15 @@ static void answer(const struct crew *crew, struct exchange *exchange)
 	}
 }
 
-/* Block or unblock the signal that ends a wait in accept(2). */
-static void mask_wake(int how)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR2);
-	pthread_sigmask(how, &set, NULL);
-}
-
-/*
- * Nothing of an answer may be interrupted, since libfcgi takes EINTR for an
- * error: the signal is let through here alone.
- */
 static struct exchange *next_exchange(const struct crew *crew)
 {
-	struct exchange *exchange;
-	int saved;
+	struct exchange *exchange = exchange_accept(crew->responder->listener);
 
-	mask_wake(SIG_UNBLOCK);
-	exchange = exchange_accept(crew->responder->listener);
-	saved = errno;
-	mask_wake(SIG_BLOCK);
-	if (exchange || saved == EINTR || saved == EBADMSG ||
-	    saved == ECONNABORTED)
+	if (exchange || errno == EINTR || errno == EBADMSG ||
+	    errno == ECONNABORTED)
 		return exchange;
 	log_event(LOG_LEVEL_ERROR, "event", "accept", "msg",
-		  strerrordesc_np(saved), NULL);
+		  strerrordesc_np(errno), NULL);
 	pause_ms(100); /* out of descriptors: until some are closed */
 	return NULL;
 }
@@ -242,7 +223,7 @@ static void end_workers(struct crew *crew, const pthread_t *threads, size_t nr)
 	crew->is_draining = true;
 	while (crew->working) {
 		for (size_t i = 0; i < nr; i++)
-			pthread_kill(threads[i], SIGUSR2);
+			pthread_kill(threads[i], EXCHANGE_WAKE_SIGNAL);
 		pause_ms(5);
 	}
 	for (size_t i = 0; i < nr; i++)
@@ -285,11 +266,15 @@ static void set_signals(void)
 	struct sigaction wake = { .sa_handler = on_wake };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
-	sigaction(SIGUSR2, &wake, NULL);
+	sigset_t blocked;
+
+	sigemptyset(&blocked);
+	sigaddset(&blocked, EXCHANGE_WAKE_SIGNAL);
+	pthread_sigmask(SIG_BLOCK, &blocked, NULL);
+	sigaction(EXCHANGE_WAKE_SIGNAL, &wake, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGHUP, &ignore, NULL);
 	sigaction(SIGUSR1, &ignore, NULL);
-	mask_wake(SIG_BLOCK);
 }
 
 int responder_run(const struct responder *responder)

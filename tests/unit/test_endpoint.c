@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+#include "tests/unit/check.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/alloc.h"
+#include "fcgi/endpoint.h"
+#include "tests/unit/scratch.h"
+
+#include "common/banned.h"
+
+#define SETTINGS                                                               \
+	"max-age = 10s\nstale-while-revalidate = 20s\nstale-if-error = 1h\n"   \
+	"error-max-age = 5s\n[flake]\nurl = github:me/infra\n"
+#define MANIFEST "{\"a manifest\":0}"
+
+struct fixture {
+	char *dir;
+	struct cache cache;
+	struct settings settings;
+	struct service service;
+	struct repository_name name;
+	struct tag_record record;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = xcalloc(1, sizeof(*f));
+	struct image_head *image = &f->record.image;
+	struct err err = ERR_INIT;
+	const char *attribute;
+
+	f->dir = scratch_make();
+	if (cache_open(&f->cache, f->dir, CACHE_WRITE, &err) ||
+	    settings_parse(&f->settings, SETTINGS, strlen(SETTINGS), "f",
+			   &err) ||
+	    repository_name_parse(&f->name, "web", 3, &err) ||
+	    cache_put_blob(&f->cache, MANIFEST, strlen(MANIFEST),
+			   &image->manifest.digest, &err))
+		fail_msg("%s", err.msg);
+	image->manifest.size = strlen(MANIFEST);
+	image->manifest.media_type = MEDIA_MANIFEST;
+	image->flake =
+		settings_find_flake(&f->settings, &f->name, &attribute)->id;
+	image->identity = image->flake;
+	f->service.cache = &f->cache;
+	f->service.settings = &f->settings;
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	cache_release(&f->cache);
+	settings_release(&f->settings);
+	scratch_remove(f->dir);
+	free(f);
+	return 0;
+}
+
+/* Into the cache, as resolved age seconds ago, unless age is ABSENT. */
+#define ABSENT (-99999)
+static void put_image(struct fixture *f, const struct tag *tag, int64_t age)
+{
+	struct err err = ERR_INIT;
+
+	if (age == ABSENT)
+		return;
+	f->record.resolved = time(NULL) - age;
+	if (cache_put_record(&f->cache, &f->name, &f->record.image, "{}", 2,
+			     &err) ||
+	    cache_put_tag(&f->cache, &f->name, tag, &f->record, &err))
+		fail_msg("%s", err.msg);
+}
+
+static void put_failure(struct fixture *f, const struct order *order,
+			enum err_code code, int64_t age)
+{
+	struct failure failure = { .when = time(NULL) - age };
+	struct err err = ERR_INIT;
+	struct digest key;
+
+	if (age == ABSENT)
+		return;
+	err_set(&failure.err, code, "it failed");
+	order_key(order, &key);
+	if (cache_put_failure(&f->cache, &key, &failure, &err))
+		fail_msg("%s", err.msg);
+}
+
+struct scenario {
+	const char *name;
+	const char *tag;
+	int64_t age;	     /* of the image */
+	enum err_code code;  /* of the recorded failure */
+	int64_t failure_age; /* ABSENT for none */
+	enum turn turn;
+	enum answer answer;
+	int status;
+	bool warns;
+};
+
+/* The answer to GET of the scenario's tag. */
+static void play(struct fixture *f, const struct scenario *s)
+{
+	char method[] = "REQUEST_METHOD=GET", uri[] = "REQUEST_URI=/v2/";
+	char *params[] = { method, uri, NULL };
+	autorequest request = REQUEST_INIT;
+	autoresponse response = RESPONSE_INIT;
+	struct target target = { .route = ROUTE_MANIFESTS, .name = f->name };
+	struct order order = { .name = f->name };
+	struct err err = ERR_INIT;
+	struct err failure = ERR_INIT;
+	struct call call = { .request = &request,
+			     .target = &target,
+			     .turn = s->turn,
+			     .failure = &failure };
+
+	err_set(&failure, s->code, "it failed");
+	assert_int_equal(request_parse(&request, params, &response), 0);
+	assert_int_equal(
+		tag_parse(&target.reference.tag, s->tag, strlen(s->tag), &err),
+		0);
+	order.reference = target.reference;
+	put_image(f, &target.reference.tag, s->age);
+	put_failure(f, &order, s->code, s->failure_age);
+	check(s->name,
+	      manifest_answer(&f->service, &call, &response) == s->answer);
+	if (s->answer == ANSWER_LATER)
+		return;
+	check(s->name, response.status == s->status);
+	check(s->name, (strstr(response.fields.buf, "Warning: 299 - ") !=
+			NULL) == s->warns);
+	if (s->status == 200)
+		check_str(s->name, response.body.buf, MANIFEST);
+	else
+		check(s->name, strstr(response.body.buf, "\"errors\""));
+}
+
+static void test_freshness(void **state)
+{
+#define NEVER	  ERR_NONE, ABSENT
+#define FAILED(s) ERR_NIX, s
+	static const struct scenario scenarios[] = {
+		{ "nothing", "a", ABSENT, NEVER, TURN_FIRST, ANSWER_LATER, 0,
+		  false },
+		{ "fresh", "b", 5, NEVER, TURN_FIRST, ANSWER_NOW, 200, false },
+		{ "fresh beside a failure", "c", 5, FAILED(1), TURN_FIRST,
+		  ANSWER_NOW, 200, false },
+		{ "to be refreshed behind", "d", 25, NEVER, TURN_FIRST,
+		  ANSWER_AND_REFRESH, 200, false },
+		{ "a refresh that failed shortly before", "e", 25, FAILED(1),
+		  TURN_FIRST, ANSWER_NOW, 200, true },
+		{ "a refresh that failed long before", "f", 25, FAILED(60),
+		  TURN_FIRST, ANSWER_AND_REFRESH, 200, false },
+		{ "stale", "g", 100, NEVER, TURN_FIRST, ANSWER_LATER, 0,
+		  false },
+		{ "of the future", "h", -100, NEVER, TURN_FIRST, ANSWER_LATER,
+		  0, false },
+		{ "stale, and failed shortly before", "i", 100, FAILED(1),
+		  TURN_FIRST, ANSWER_NOW, 200, true },
+		{ "stale, and failed long before", "j", 100, FAILED(60),
+		  TURN_FIRST, ANSWER_LATER, 0, false },
+		{ "too stale for a failure", "k", 7200, FAILED(1), TURN_FIRST,
+		  ANSWER_NOW, 404, false },
+		{ "stale, and gone upstream", "l", 100, ERR_UNKNOWN, 1,
+		  TURN_FIRST, ANSWER_NOW, 404, false },
+		{ "nothing, and failed", "m", ABSENT, FAILED(1), TURN_FIRST,
+		  ANSWER_NOW, 404, false },
+		{ "built, though long ago", "n", 100, NEVER, TURN_BUILT,
+		  ANSWER_NOW, 200, false },
+		{ "built, and gone again", "o", ABSENT, NEVER, TURN_BUILT,
+		  ANSWER_NOW, 429, false },
+		{ "stale, and fails now", "p", 100, FAILED(ABSENT), TURN_FAILED,
+		  ANSWER_NOW, 200, true },
+		{ "fails now", "q", ABSENT, FAILED(ABSENT), TURN_FAILED,
+		  ANSWER_NOW, 404, false },
+		{ "busy now", "r", ABSENT, ERR_BUSY, ABSENT, TURN_FAILED,
+		  ANSWER_NOW, 429, false },
+		{ "passive", "sha256-0123", ABSENT, NEVER, TURN_FIRST,
+		  ANSWER_NOW, 404, false },
+		{ "passive and there", "t-esgztoc", 7200, NEVER, TURN_FIRST,
+		  ANSWER_NOW, 200, false },
+		{ "only that suffix", "_esgztoc", ABSENT, NEVER, TURN_FIRST,
+		  ANSWER_LATER, 0, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(scenarios); i++)
+		play(*state, &scenarios[i]);
+}
+
+static void test_revision(void **state)
+{
+	static const char hex[] = "0123456789abcdef0123456789abcdef01234567";
+	struct fixture *f = *state;
+	struct scenario s = { "a revision", hex,	999999, NEVER,
+			      TURN_FIRST,   ANSWER_NOW, 200,	false };
+
+	memcpy(f->record.revision, hex, sizeof(hex));
+	play(f, &s);
+	s.name = "a branch at a revision";
+	s.tag = "main";
+	s.answer = ANSWER_LATER;
+	play(f, &s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_freshness, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_revision, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
