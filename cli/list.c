@@ -174,7 +174,7 @@ static int add_packages(struct list *list, const struct flake_settings *flake,
 
 	nix.deadline_ms = deadline(NAMES_TIMEOUT_MS);
 	nix.import_from_derivation = list->settings->import_from_derivation;
-	if (flake_pin(&nix, flake->url, &pin, err) < 0 ||
+	if (pin_now(&nix, flake->url, &pin, err) < 0 ||
 	    flake_list_names(&nix, &pin, flake->image.systems[0], &names, &nr,
 			     err) < 0)
 		return -1;

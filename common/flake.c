@@ -14,14 +14,6 @@
 /* How many names an error offers. */
 #define NEAREST 3
 
-void flake_pin_release(struct flake_pin *pin)
-{
-	free(pin->url);
-	free(pin->nar_hash);
-	free(pin->locks);
-	*pin = (struct flake_pin)FLAKE_PIN_INIT;
-}
-
 void flake_output_release(struct flake_output *output)
 {
 	free(output->attribute_path);
@@ -29,110 +21,6 @@ void flake_output_release(struct flake_output *output)
 	free(output->output);
 	free(output->name);
 	*output = (struct flake_output)FLAKE_OUTPUT_INIT;
-}
-
-#define METADATA "nix flake metadata"
-
-/*
- * Nix copied a folder that is in no commit to the store: that copy is the
- * pin, since the folder may have changed by the next command.
- */
-static char *pin_to_store(struct json_object *locked, const char *store_path,
-			  const char *nar_hash, struct err *err)
-{
-	const char *dir = NULL;
-	int64_t modified = 0;
-	autostrbuf url = STRBUF_INIT;
-
-	if (json_want_string(locked, "dir", &dir, METADATA, err) ||
-	    json_want_int(locked, "lastModified", &modified, METADATA, err))
-		return NULL;
-	strbuf_addf(&url, "path:%s?", store_path);
-	if (dir) {
-		strbuf_addstr(&url, "dir=");
-		for (const char *p = dir; *p; p++) {
-			if (strchr("%&=+#? ", *p))
-				strbuf_addf(&url, "%%%02x", (unsigned char)*p);
-			else
-				strbuf_addch(&url, *p);
-		}
-		strbuf_addch(&url, '&');
-	}
-	strbuf_addf(&url, "lastModified=%jd&narHash=", (intmax_t)modified);
-	for (const char *p = nar_hash; *p; p++) {
-		if (*p == '+' || *p == '=' || *p == '/')
-			strbuf_addf(&url, "%%%02X", (unsigned char)*p);
-		else
-			strbuf_addch(&url, *p);
-	}
-	return strbuf_detach(&url, NULL);
-}
-
-/* Has every input of the flake a lock that says which it is? */
-static bool locks_are_whole(struct json_object *locks)
-{
-	struct json_object *nodes, *inputs;
-
-	if (!json_object_object_get_ex(locks, "nodes", &nodes))
-		return false;
-	json_object_object_foreach(nodes, name, node)
-	{
-		if (strcmp(name, "root") &&
-		    !json_object_object_get_ex(node, "locked", &inputs))
-			return false;
-	}
-	return true;
-}
-
-static int read_metadata(struct flake_pin *pin, struct json_object *json,
-			 struct err *err)
-{
-	const char *url, *path, *revision = NULL, *nar_hash = NULL;
-	struct json_object *locked, *locks;
-	autostrbuf text = STRBUF_INIT;
-
-	if (json_need_string(json, "url", &url, METADATA, err) ||
-	    json_need_string(json, "path", &path, METADATA, err) ||
-	    json_want_string(json, "revision", &revision, METADATA, err) ||
-	    json_need_object(json, "locked", &locked, METADATA, err) ||
-	    json_want_string(locked, "narHash", &nar_hash, METADATA, err) ||
-	    json_need_object(json, "locks", &locks, METADATA, err))
-		return -1;
-	if (revision && strlen(revision) < sizeof(pin->revision))
-		memcpy(pin->revision, revision, strlen(revision) + 1);
-	pin->nar_hash = xstrdup(nar_hash ? nar_hash : path);
-	json_format_compact(&text, locks);
-	pin->locks = strbuf_detach(&text, NULL);
-	pin->reproducible = revision != NULL;
-	if (revision) {
-		pin->url = xstrdup(url);
-	} else {
-		pin->reason = "the flake was in no commit";
-		pin->url = nar_hash ? pin_to_store(locked, path, nar_hash, err)
-				    : xstrdup(url);
-		if (!pin->url)
-			return -1;
-	}
-	if (!locks_are_whole(locks)) {
-		pin->reproducible = false;
-		pin->reason = "the flake has inputs without a lock";
-	}
-	return 0;
-}
-
-int flake_pin(struct nix *nix, const char *url, struct flake_pin *pin,
-	      struct err *err)
-{
-	autojson *json = NULL;
-
-	*pin = (struct flake_pin)FLAKE_PIN_INIT;
-	if (nix_flake_metadata(nix, url, &json, err))
-		return -1;
-	if (read_metadata(pin, json, err)) {
-		flake_pin_release(pin);
-		return -1;
-	}
-	return 0;
 }
 
 /*
@@ -417,10 +305,11 @@ void flake_identity(const struct flake_pin *pin, const char *system,
 {
 	autostrbuf text = STRBUF_INIT;
 
-	strbuf_addf(&text, "source %s\n", pin->nar_hash);
-	/* self.rev may be in the image. */
-	strbuf_addf(&text, "revision %s\n", pin->revision);
-	strbuf_addf(&text, "locks %s\n", pin->locks);
+	if (*pin->revision)
+		strbuf_addf(&text, "revision %s\n", pin->revision);
+	else
+		strbuf_addf(&text, "source %s\nlocks %s\n", pin->nar_hash,
+			    pin->locks);
 	strbuf_addf(&text, "system %s\nattribute %s\n", system, attribute);
 	strbuf_addf(&text, "compression %s\n",
 		    compression_signature(image->compression));

@@ -7,34 +7,12 @@
 
 #include "common/digest.h"
 #include "common/nix.h"
+#include "common/pin.h"
 #include "common/settings.h"
 
 /*
- * A flake at one state of its source, and what its outputs are called.
- * Everything after flake_pin() is asked of the pinned URL, so that a push in
- * the middle of a build mixes nothing.
+ * What a flake's outputs are called, at one state of its source.
  */
-
-struct flake_pin {
-	char *url;	   /* names this source alone, for Nix */
-	char *nar_hash;	   /* of the source, or its store path */
-	char revision[65]; /* commit in hex, or "" */
-	char *locks;	   /* the flake's locks, compact JSON */
-	/* Another host, or this one later, gets the same from url. */
-	bool reproducible;
-	const char *reason; /* why not; static */
-};
-
-void flake_pin_release(struct flake_pin *pin);
-#define autopin __attribute__((cleanup(flake_pin_release))) struct flake_pin
-#define FLAKE_PIN_INIT                                                         \
-	{                                                                      \
-		.url = NULL                                                    \
-	}
-
-/* Ask Nix what the flake at url is now. */
-MUST_CHECK int flake_pin(struct nix *nix, const char *url,
-			 struct flake_pin *pin, struct err *err);
 
 /* What an attribute path is in one system, by one evaluation. */
 struct flake_output {
@@ -73,9 +51,10 @@ MUST_CHECK int flake_list_names(struct nix *nix, const struct flake_pin *pin,
 				struct err *err);
 
 /*
- * What an image is a function of, as far as a request can tell before Nix
- * evaluates: source, locks, attribute, system, and the settings that its
- * bytes depend on.
+ * What an image is a function of, as far as a request can tell before Nix is
+ * asked: the revision, or source and locks where there is none; attribute,
+ * system, and the settings that its bytes depend on. One flake alone is
+ * meant: records of others are not looked at.
  */
 void flake_identity(const struct flake_pin *pin, const char *system,
 		    const char *attribute, const struct image_settings *image,

@@ -263,7 +263,7 @@ static int build_tag(struct image_work *work, struct image_head *head,
 			       "%s has no tag %s: only latest is served",
 			       build->name->text, build->reference->tag.text);
 	image_work_phase(work, "asking what the flake is now");
-	if (flake_pin(&work->nix, work->flake->url, &pin, err))
+	if (pin_now(&work->nix, work->flake->url, &pin, err))
 		return -1;
 	flake_identity(&pin, work->system, work->attribute, &work->flake->image,
 		       &identity);

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#include "common/pin.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/json.h"
+
+#include "common/banned.h"
+
+void flake_pin_release(struct flake_pin *pin)
+{
+	free(pin->url);
+	free(pin->nar_hash);
+	free(pin->locks);
+	*pin = (struct flake_pin)FLAKE_PIN_INIT;
+}
+
+#define METADATA "nix flake metadata"
+
+/*
+ * Nix copied a folder that is in no commit to the store: that copy is the
+ * pin, since the folder may have changed by the next command.
+ */
+static char *pin_to_store(struct json_object *locked, const char *store_path,
+			  const char *nar_hash, struct err *err)
+{
+	const char *dir = NULL;
+	int64_t modified = 0;
+	autostrbuf url = STRBUF_INIT;
+
+	if (json_want_string(locked, "dir", &dir, METADATA, err) ||
+	    json_want_int(locked, "lastModified", &modified, METADATA, err))
+		return NULL;
+	strbuf_addf(&url, "path:%s?", store_path);
+	if (dir) {
+		strbuf_addstr(&url, "dir=");
+		for (const char *p = dir; *p; p++) {
+			if (strchr("%&=+#? ", *p))
+				strbuf_addf(&url, "%%%02x", (unsigned char)*p);
+			else
+				strbuf_addch(&url, *p);
+		}
+		strbuf_addch(&url, '&');
+	}
+	strbuf_addf(&url, "lastModified=%jd&narHash=", (intmax_t)modified);
+	for (const char *p = nar_hash; *p; p++) {
+		if (*p == '+' || *p == '=' || *p == '/')
+			strbuf_addf(&url, "%%%02X", (unsigned char)*p);
+		else
+			strbuf_addch(&url, *p);
+	}
+	return strbuf_detach(&url, NULL);
+}
+
+/*
+ * Has the flake a lock file, or no inputs? Nix makes locks on the fly, which
+ * may be others tomorrow. A source that is not on disk is taken to have one.
+ */
+static bool is_locked(struct json_object *locks, struct json_object *locked,
+		      const char *store_path)
+{
+	struct json_object *nodes, *dir;
+	autofree char *folder = NULL, *lock = NULL;
+
+	if (!json_object_object_get_ex(locks, "nodes", &nodes) ||
+	    json_object_object_length(nodes) <= 1)
+		return true;
+	folder = xasprintf("%s/%s", store_path,
+			   json_object_object_get_ex(locked, "dir", &dir)
+				   ? json_object_get_string(dir)
+				   : "");
+	lock = xasprintf("%s/flake.lock", folder);
+	return access(folder, F_OK) || !access(lock, F_OK);
+}
+
+static int read_metadata(struct flake_pin *pin, struct json_object *json,
+			 struct err *err)
+{
+	const char *url, *path, *revision = NULL, *nar_hash = NULL;
+	struct json_object *locked, *locks;
+	autostrbuf text = STRBUF_INIT;
+
+	if (json_need_string(json, "url", &url, METADATA, err) ||
+	    json_need_string(json, "path", &path, METADATA, err) ||
+	    json_want_string(json, "revision", &revision, METADATA, err) ||
+	    json_need_object(json, "locked", &locked, METADATA, err) ||
+	    json_want_string(locked, "narHash", &nar_hash, METADATA, err) ||
+	    json_need_object(json, "locks", &locks, METADATA, err))
+		return -1;
+	if (revision && strlen(revision) < sizeof(pin->revision))
+		memcpy(pin->revision, revision, strlen(revision) + 1);
+	pin->nar_hash = xstrdup(nar_hash ? nar_hash : path);
+	json_format_compact(&text, locks);
+	pin->locks = strbuf_detach(&text, NULL);
+	pin->reproducible = revision != NULL;
+	if (revision) {
+		pin->url = xstrdup(url);
+	} else {
+		pin->reason = "the flake was in no commit";
+		pin->url = nar_hash ? pin_to_store(locked, path, nar_hash, err)
+				    : xstrdup(url);
+		if (!pin->url)
+			return -1;
+	}
+	if (!is_locked(locks, locked, path)) {
+		pin->reproducible = false;
+		pin->reason = "the flake has inputs and no flake.lock";
+	}
+	return 0;
+}
+
+int pin_now(struct nix *nix, const char *url, struct flake_pin *pin,
+	    struct err *err)
+{
+	autojson *json = NULL;
+
+	*pin = (struct flake_pin)FLAKE_PIN_INIT;
+	if (nix_flake_metadata(nix, url, &json, err))
+		return -1;
+	if (read_metadata(pin, json, err)) {
+		flake_pin_release(pin);
+		return -1;
+	}
+	return 0;
+}
+
+void pin_revision(struct flake_pin *pin, char *url, const char *revision)
+{
+	*pin = (struct flake_pin)FLAKE_PIN_INIT;
+	pin->url = url;
+	snprintf(pin->revision, sizeof(pin->revision), "%s", revision);
+}
+
+int pin_complete(struct nix *nix, struct flake_pin *pin, struct err *err)
+{
+	struct flake_pin complete;
+
+	if (pin->nar_hash)
+		return 0;
+	if (pin_now(nix, pin->url, &complete, err))
+		return -1;
+	/* The revision stays the one that was asked for. */
+	free(complete.url);
+	pin->nar_hash = complete.nar_hash;
+	pin->locks = complete.locks;
+	pin->reproducible = complete.reproducible;
+	pin->reason = complete.reason;
+	return 0;
+}
