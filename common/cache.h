@@ -21,7 +21,9 @@
  *   repositories/NAME/_identities/HEX link: the image of an identity
  *   repositories/NAME/_tags/TAG       tag record; the one mutable kind
  *   builds/KEY/{log,failure}          KEY over name and reference
- *   locks/  roots/  git/  tmp/
+ *   git/FLAKE.refs                    refs of a flake's repository
+ *   git/FLAKE.git                     its commits that are at no tip
+ *   locks/  roots/  tmp/
  *
  * Invariant: a manifest blob that is there has all its blobs there. What is
  * there is whole: written to a file without a name, synced, then linked.
@@ -190,6 +192,25 @@ MUST_CHECK int cache_each_tag(const struct cache *cache,
 			      const struct repository_name *name,
 			      int (*f)(const struct tag *tag, void *arg),
 			      void *arg, struct err *err);
+
+/* Flakes */
+
+/*
+ * What `git ls-remote` said of a flake (flake_settings.id), and when, in
+ * seconds since 1970. The text is appended. ERR_UNKNOWN.
+ */
+struct refs_record {
+	int64_t asked;
+};
+
+MUST_CHECK int cache_get_refs(const struct cache *cache,
+			      const struct digest *flake,
+			      struct refs_record *record, struct strbuf *text,
+			      struct err *err);
+MUST_CHECK int cache_put_refs(const struct cache *cache,
+			      const struct digest *flake,
+			      const struct refs_record *record,
+			      const char *text, size_t len, struct err *err);
 
 /* Builds */
 

@@ -16,8 +16,6 @@
 
 /* Of what git says when it fails. */
 #define ERROR_MAX 1024
-/* Repositories have a few thousand refs; some have 500,000. */
-#define REFS_MAX  (64u << 20)
 /* How many names an error offers. */
 #define NEAREST	  3
 

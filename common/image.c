@@ -10,7 +10,9 @@
 
 #include "common/alloc.h"
 #include "common/imagework.h"
+#include "common/flakeref.h"
 #include "common/log.h"
+#include "common/resolve.h"
 
 #include "common/banned.h"
 
@@ -146,8 +148,7 @@ int image_work_slot(struct image_work *work, struct err *err)
 
 /* Are all the blobs of an image there? */
 static bool is_whole(const struct image_work *work,
-		     const struct image_head *head,
-		     const struct record *record)
+		     const struct image_head *head, const struct record *record)
 {
 	const struct cache *cache = work->build->cache;
 	struct digest config;
@@ -214,7 +215,7 @@ static int is_known(struct image_work *work, const struct digest *identity,
 }
 
 /* The identity's lock is held: the image is known, or made now. */
-static int find_or_make(struct image_work *work, const struct flake_pin *pin,
+static int find_or_make(struct image_work *work, struct flake_pin *pin,
 			const struct digest *identity, struct image_head *head,
 			struct err *err)
 {
@@ -249,30 +250,113 @@ static int keep_output(struct image_work *work, const struct image_head *head,
 	return 0;
 }
 
+static bool tag_is(const struct tag *tag, const char *text)
+{
+	return !strcmp(tag->text, text);
+}
+
+/*
+ * A tag that is no ref of git's may be what the image at latest calls itself.
+ * ERR_UNKNOWN, with what unknown says, if it is not.
+ */
+static int build_declared(struct image_work *work, const struct err *unknown,
+			  struct image_head *head, struct err *err)
+{
+	struct image_build latest = *work->build;
+	struct reference reference = { .tag.text = "latest" };
+	const struct tag *tag = &work->build->reference->tag;
+	autorecord record = RECORD_INIT;
+	struct tag_record tag_record;
+	struct flake_pin pin = FLAKE_PIN_INIT;
+	const char *colon = NULL;
+
+	latest.reference = &reference;
+	/* A wrong tag builds latest no more often than latest itself does. */
+	if (cache_get_tag(latest.cache, latest.name, &reference.tag,
+			  &tag_record, err) ||
+	    llabs(time(NULL) - tag_record.resolved) >
+		    work->flake->image.max_age) {
+		if (image_build(&latest, head, err))
+			goto unknown;
+	} else {
+		*head = tag_record.image;
+	}
+	if (!read_record(work, &head->manifest.digest, head, &record, err) &&
+	    record.repo_tag)
+		colon = strrchr(record.repo_tag, ':');
+	if (!colon || strcmp(colon + 1, tag->text))
+		goto unknown;
+	memcpy(pin.revision, record.revision,
+	       strnlen(record.revision, sizeof(pin.revision) - 1));
+	return put_tag(work, &pin, head, err);
+unknown:
+	*err = *unknown;
+	return -1;
+}
+
+static int build_pinned(struct image_work *work, struct flake_pin *pin,
+			struct image_head *head, struct err *err)
+{
+	char name[DIGEST_HEX_SIZE + 16], hex[DIGEST_HEX_SIZE];
+	autoclose int lock = -1;
+	struct digest identity;
+
+	flake_identity(pin, work->system, work->attribute, &work->flake->image,
+		       &identity);
+	snprintf(name, sizeof(name), "identity.%s", digest_hex(&identity, hex));
+	lock = cache_lock(work->build->cache, name, -1, err);
+	if (lock < 0 || find_or_make(work, pin, &identity, head, err) ||
+	    keep_output(work, head, err))
+		return -1;
+	return put_tag(work, pin, head, err);
+}
+
+/* A revision that is known needs neither git nor Nix. */
+static int find_revision(struct image_work *work, struct image_head *head,
+			 struct err *err)
+{
+	const struct tag *tag = &work->build->reference->tag;
+	struct flake_pin pin = FLAKE_PIN_INIT;
+	struct digest identity;
+	int rc;
+
+	if (!is_revision(tag->text))
+		return 0;
+	memcpy(pin.revision, tag->text, strlen(tag->text));
+	flake_identity(&pin, work->system, work->attribute, &work->flake->image,
+		       &identity);
+	rc = is_known(work, &identity, head, err);
+	if (rc <= 0)
+		return rc;
+	return put_tag(work, &pin, head, err) ? -1 : 1;
+}
+
 static int build_tag(struct image_work *work, struct image_head *head,
 		     struct err *err)
 {
 	const struct image_build *build = work->build;
+	struct resolve resolve = {
+		.settings = build->settings,
+		.cache = build->cache,
+		.flake = work->flake,
+		.nix = &work->nix,
+	};
+	const struct tag *tag = &build->reference->tag;
 	autopin pin = FLAKE_PIN_INIT;
-	autoclose int lock = -1;
-	struct digest identity;
-	char name[DIGEST_HEX_SIZE + 16], hex[DIGEST_HEX_SIZE];
+	int rc = find_revision(work, head, err);
 
-	if (strcmp(build->reference->tag.text, "latest"))
-		return err_set(err, ERR_UNKNOWN,
-			       "%s has no tag %s: only latest is served",
-			       build->name->text, build->reference->tag.text);
+	if (rc)
+		return rc < 0 ? -1 : 0;
 	image_work_phase(work, "asking what the flake is now");
-	if (pin_now(&work->nix, work->flake->url, &pin, err))
-		return -1;
-	flake_identity(&pin, work->system, work->attribute, &work->flake->image,
-		       &identity);
-	snprintf(name, sizeof(name), "identity.%s", digest_hex(&identity, hex));
-	lock = cache_lock(build->cache, name, -1, err);
-	if (lock < 0 || find_or_make(work, &pin, &identity, head, err) ||
-	    keep_output(work, head, err))
-		return -1;
-	return put_tag(work, &pin, head, err);
+	if (resolve_tag(&resolve, tag, &pin, err)) {
+		struct err unknown = *err;
+
+		if (err->code != ERR_UNKNOWN || tag_is(tag, "latest") ||
+		    is_revision(tag->text))
+			return -1;
+		return build_declared(work, &unknown, head, err);
+	}
+	return build_pinned(work, &pin, head, err);
 }
 
 static int build_digest(struct image_work *work, struct image_head *head,

@@ -55,7 +55,7 @@ static void name_flake(const struct image_work *work, struct strbuf *out)
 }
 
 /* Evaluate, build, and look at what was built. */
-static int realise(struct image_work *work, const struct flake_pin *pin,
+static int realise(struct image_work *work, struct flake_pin *pin,
 		   const char *root, struct making *m, struct err *err)
 {
 	struct source_output output;
@@ -63,7 +63,8 @@ static int realise(struct image_work *work, const struct flake_pin *pin,
 
 	name_flake(work, &name);
 	image_work_phase(work, "evaluating");
-	if (flake_find_output(&work->nix, pin, name.buf, work->system,
+	if (pin_complete(&work->nix, pin, err) ||
+	    flake_find_output(&work->nix, pin, name.buf, work->system,
 			      work->attribute, &m->output, err))
 		return -1;
 	image_work_phase(work, "building");
@@ -224,7 +225,7 @@ static int publish(struct image_work *work, const struct flake_pin *pin,
 				  &head->manifest.digest, err);
 }
 
-static int make(struct image_work *work, const struct flake_pin *pin,
+static int make(struct image_work *work, struct flake_pin *pin,
 		const struct digest *identity, const char *root,
 		struct making *m, struct image_head *head, struct err *err)
 {
@@ -238,7 +239,7 @@ static int make(struct image_work *work, const struct flake_pin *pin,
 	return publish(work, pin, identity, m, head, err);
 }
 
-int image_make(struct image_work *work, const struct flake_pin *pin,
+int image_make(struct image_work *work, struct flake_pin *pin,
 	       const struct digest *identity, struct image_head *head,
 	       struct err *err)
 {

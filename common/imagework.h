@@ -38,7 +38,7 @@ MUST_CHECK int image_work_slot(struct image_work *work, struct err *err);
  * Build what pin describes, with all its blobs, links and record. The slot
  * and the lock on identity are the caller's.
  */
-MUST_CHECK int image_make(struct image_work *work, const struct flake_pin *pin,
+MUST_CHECK int image_make(struct image_work *work, struct flake_pin *pin,
 			  const struct digest *identity,
 			  struct image_head *head, struct err *err);
 

@@ -33,6 +33,8 @@
 #define NIX_CLOSURE_MAX	     (256u << 20)
 /* What is kept of a build's log; Nix's own limit is a setting of Nix. */
 #define BUILD_LOG_MAX	     (64u << 20)
+/* git ls-remote: some repositories have 500,000 refs. */
+#define REFS_MAX	     (64u << 20)
 /* JSON nested deeper is no conf of this world, and costs stack. */
 #define JSON_DEPTH_MAX	     64
 /* A path in a store path: the kernel takes no longer one in a call. */

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+#include "common/resolve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/flakeref.h"
+
+#include "common/banned.h"
+
+/* Does a git+file: URL name a work tree, which may be dirty? */
+static bool has_work_tree(const struct flakeref *ref)
+{
+	const char *path = ref->clone_url;
+	autofree char *git = NULL;
+
+	if (!strncmp(path, "file://", 7))
+		path += 7;
+	if (path[0] != '/')
+		return false;
+	git = xasprintf("%s/.git", path);
+	return !access(git, F_OK);
+}
+
+/* A folder in a git work tree is that repository's flake, as Nix sees it. */
+static int folder_to_git(struct flakeref *ref, struct err *err)
+{
+	autostrbuf top = STRBUF_INIT, prefix = STRBUF_INIT;
+	autostrbuf base = STRBUF_INIT, params = STRBUF_INIT;
+
+	if (git_top_level(ref->base, &top, &prefix, err))
+		return err->code == ERR_UNKNOWN ? 0 : -1;
+	strbuf_addstr(&base, "git+file://");
+	url_encode(&base, top.buf);
+	if (prefix.len) {
+		strbuf_addstr(&params, "dir=");
+		url_encode(&params, prefix.buf);
+	}
+	if (*ref->params)
+		strbuf_addf(&params, "%s%s", params.len ? "&" : "",
+			    ref->params);
+	free(ref->base);
+	ref->base = strbuf_detach(&base, NULL);
+	free(ref->params);
+	ref->params = strbuf_detach(&params, NULL);
+	ref->clone_url = strbuf_detach(&top, NULL);
+	return 0;
+}
+
+static int parse(const struct resolve *r, struct flakeref *ref, struct err *err)
+{
+	if (flakeref_parse(ref, r->flake->url, err))
+		return -1;
+	return ref->kind == FLAKEREF_FOLDER ? folder_to_git(ref, err) : 0;
+}
+
+/*
+ * One ls-remote serves all who wait for it: whoever gets the lock looks
+ * whether another asked since it began to wait.
+ */
+static int ask_git(const struct resolve *r, const struct flakeref *ref,
+		   struct git_refs *refs, struct err *err)
+{
+	struct refs_record record;
+	autostrbuf text = STRBUF_INIT;
+	autoclose int lock = -1;
+	char name[DIGEST_HEX_SIZE + 8], hex[DIGEST_HEX_SIZE];
+	int64_t began = time(NULL);
+
+	snprintf(name, sizeof(name), "refs.%s", digest_hex(&r->flake->id, hex));
+	lock = cache_lock(r->cache, name, -1, err);
+	if (lock < 0)
+		return -1;
+	if (!cache_get_refs(r->cache, &r->flake->id, &record, &text, err) &&
+	    record.asked > began)
+		return git_refs_parse(refs, text.buf, text.len, err);
+	strbuf_reset(&text);
+	if (git_ls_remote(ref->clone_url, r->env,
+			  r->settings->refresh_timeout * 1000, &text, err) ||
+	    git_refs_parse(refs, text.buf, text.len, err))
+		return -1;
+	record.asked = time(NULL);
+	return cache_put_refs(r->cache, &r->flake->id, &record, text.buf,
+			      text.len, err);
+}
+
+int resolve_refs(const struct resolve *r, struct git_refs *refs,
+		 struct err *err)
+{
+	autoflakeref ref = FLAKEREF_INIT;
+
+	*refs = (struct git_refs)GIT_REFS_INIT;
+	if (parse(r, &ref, err))
+		return -1;
+	if (!ref.clone_url || ref.rev)
+		return 0;
+	return ask_git(r, &ref, refs, err);
+}
+
+static void pin_to(const struct flakeref *ref, const char *git_ref,
+		   const char *hash, struct flake_pin *pin)
+{
+	autostrbuf url = STRBUF_INIT;
+
+	flakeref_pin(&url, ref, git_ref, hash);
+	pin_revision(pin, strbuf_detach(&url, NULL), hash);
+}
+
+/* A commit that no ref names, brought into a repository of our own. */
+static int pin_mirrored(const struct resolve *r, const struct flakeref *ref,
+			const char *hash, struct flake_pin *pin,
+			struct err *err)
+{
+	char lock_name[DIGEST_HEX_SIZE + 8], hex[DIGEST_HEX_SIZE];
+	autofree char *path = NULL, *git_ref = NULL;
+	autofree char *params = xstrdup(ref->params);
+	struct flakeref mirror = { .kind = FLAKEREF_GIT, .params = params };
+	autostrbuf base = STRBUF_INIT;
+	autoclose int lock = -1;
+
+	digest_hex(&r->flake->id, hex);
+	path = xasprintf("%s/git/%s.git", r->cache->path, hex);
+	git_ref = xasprintf("refs/flakehub/%s", hash);
+	snprintf(lock_name, sizeof(lock_name), "git.%s", hex);
+	lock = cache_lock(r->cache, lock_name, -1, err);
+	if (lock < 0 ||
+	    git_fetch_commit(path, ref->clone_url, hash, r->env,
+			     r->settings->build_timeout * 1000, err))
+		return -1;
+	strbuf_addstr(&base, "git+file://");
+	url_encode(&base, path);
+	mirror.base = base.buf;
+	pin_to(&mirror, git_ref, hash, pin);
+	return 0;
+}
+
+static int resolve_revision(const struct resolve *r, const struct flakeref *ref,
+			    const char *hash, struct flake_pin *pin,
+			    struct err *err)
+{
+	autorefs refs = GIT_REFS_INIT;
+	const struct git_ref *tip;
+
+	/* A forge gives any commit by its name. */
+	if (ref->kind == FLAKEREF_FORGE) {
+		pin_to(ref, NULL, hash, pin);
+		return 0;
+	}
+	if (ask_git(r, ref, &refs, err))
+		return -1;
+	tip = git_refs_of_commit(&refs, hash);
+	if (!tip)
+		return pin_mirrored(r, ref, hash, pin, err);
+	pin_to(ref, tip->name, hash, pin);
+	return 0;
+}
+
+static int resolve_latest(const struct resolve *r, const struct flakeref *ref,
+			  struct flake_pin *pin, struct err *err)
+{
+	autorefs refs = GIT_REFS_INIT;
+	const struct git_ref *tip;
+
+	/* What is in the folder now, committed or not. */
+	if (!ref->clone_url || ref->kind == FLAKEREF_FOLDER ||
+	    (!ref->ref && has_work_tree(ref)))
+		return pin_now(r->nix, r->flake->url, pin, err);
+	if (ask_git(r, ref, &refs, err))
+		return -1;
+	if (ref->ref) {
+		tip = git_refs_named(&refs, ref->ref);
+		if (!tip)
+			return err_set(err, ERR_UNKNOWN,
+				       "the flake's repository has no ref %s",
+				       ref->ref);
+		pin_to(ref, tip->name, tip->hash, pin);
+		return 0;
+	}
+	if (!*refs.head)
+		return err_set(err, ERR_UNKNOWN,
+			       "the flake's repository has no HEAD: it is "
+			       "empty, or its default branch is gone");
+	tip = refs.head_name ? NULL : git_refs_of_commit(&refs, refs.head);
+	pin_to(ref, refs.head_name ? refs.head_name : (tip ? tip->name : NULL),
+	       refs.head, pin);
+	return 0;
+}
+
+static int no_tags(const char *why, const struct tag *tag, struct err *err)
+{
+	return err_set(err, ERR_UNKNOWN, "there is no tag %s: %s", tag->text,
+		       why);
+}
+
+int resolve_tag(const struct resolve *r, const struct tag *tag,
+		struct flake_pin *pin, struct err *err)
+{
+	bool latest = !strcmp(tag->text, "latest");
+	autoflakeref ref = FLAKEREF_INIT;
+	autorefs refs = GIT_REFS_INIT;
+	const struct git_ref *found;
+
+	if (parse(r, &ref, err))
+		return -1;
+	if (ref.rev && (latest || !strcmp(tag->text, ref.rev)))
+		return pin_now(r->nix, r->flake->url, pin, err);
+	if (ref.rev)
+		return no_tags("the flake's URL pins one revision, which is "
+			       "latest",
+			       tag, err);
+	if (latest)
+		return resolve_latest(r, &ref, pin, err);
+	if (!ref.clone_url)
+		return no_tags("the flake is in no git repository and has "
+			       "latest alone",
+			       tag, err);
+	if (is_revision(tag->text))
+		return resolve_revision(r, &ref, tag->text, pin, err);
+	if (ask_git(r, &ref, &refs, err) ||
+	    git_refs_find(&refs, tag, &found, err))
+		return -1;
+	pin_to(&ref, found->name, found->hash, pin);
+	return 0;
+}
