@@ -72,11 +72,12 @@ class Podman:
     shows_messages = True
 
     def __init__(self, directory):
+        self.root = directory / "root"
         config = directory / "containers.conf"
         config.write_text("[containers]\ndefault_ulimits = []\n")
         self.environment = dict(os.environ, CONTAINERS_CONF=str(config),
                                 TMPDIR=str(directory))
-        self.options = ["--root", directory / "root",
+        self.options = ["--root", self.root,
                         "--runroot", directory / "run",
                         "--tmpdir", directory / "tmp",
                         "--storage-driver=overlay", "--runtime=runc",
@@ -104,7 +105,8 @@ class Podman:
         self._podman("image", "rm", "-f", reference)
 
     def stop(self):
-        pass
+        # It mounts this over itself and leaves it so.
+        run(["umount", "--quiet", self.root / "overlay"])
 
 
 class Skopeo:

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import signal
+import time
 
 from . import ROOT, fetch, nix
 from .process import Process, descendants, kill, run, wait_for
@@ -62,6 +63,8 @@ class Registry:
             self.log, env=self.environment, cwd=self.directory)
         wait_for("the responder's socket", lambda: self.socket.exists()
                  and self.process.assert_running())
+        time.sleep(0.05)
+        self.process.assert_running()
 
     def builders(self):
         """The process ids of builders under way, also of an earlier keeper's.
