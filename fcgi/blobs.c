@@ -100,6 +100,8 @@ static enum answer send_blob(const struct service *service,
 			     struct response *response)
 {
 	enum settings_sendfile sendfile = service->settings->sendfile;
+	struct range range;
+	uint64_t size;
 
 	if (sendfile == SENDFILE_X_SENDFILE &&
 	    range_count(request_range(call->request, digest)) >
@@ -113,6 +115,12 @@ static enum answer send_blob(const struct service *service,
 	response_field(response, "Cache-Control", CACHE_CONTROL_IMMUTABLE);
 	if (endpoint_not_modified(call, digest, response))
 		return ANSWER_NOW;
+	/* lighttpd's own 416 lacks the Content-Range. */
+	if (!call->request->head &&
+	    cache_has_blob(service->cache, digest, &size) &&
+	    range_parse(request_range(call->request, digest), size, &range) ==
+		    RANGE_UNSATISFIABLE)
+		return unsatisfiable(response, size);
 	response_field(response, "Content-Type", "application/octet-stream");
 	if (sendfile == SENDFILE_NONE)
 		return send_by_us(service, call, digest, response);

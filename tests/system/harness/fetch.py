@@ -47,7 +47,7 @@ class Connection:
         self.socket = socket.create_connection(("127.0.0.1", port), seconds)
         fields = {"Host": f"127.0.0.1:{port}", "Connection": "close"}
         fields.update(headers)
-        if body:
+        if body or method in ("POST", "PUT", "PATCH"):
             fields["Content-Length"] = len(body)
         if isinstance(path, str):
             path = path.encode()
