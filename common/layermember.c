@@ -9,14 +9,18 @@
 
 #include "common/banned.h"
 
-/* A member on its way from the archive to the stream. */
+/*
+ * A member on its way from the archive to the stream: one that is kept as it
+ * is goes there in its own bytes, another as the tar that it holds.
+ */
 struct member {
 	struct stream *stream;
+	enum compression wanted;
 	char magic[COMPRESSION_MAGIC]; /* its first bytes, until known */
 	size_t nr_magic;
-	bool known;
+	bool known, kept;
 	struct decompressor *decompressor; /* NULL for a plain tar */
-	struct hasher *tar;
+	struct hasher *tar;		   /* of one that is kept */
 	uint64_t tar_size;
 };
 
@@ -36,12 +40,28 @@ static int hash_tar(void *arg, const void *data, size_t len, struct err *err)
 	return 0;
 }
 
+static int write_tar(void *arg, const void *data, size_t len, struct err *err)
+{
+	struct member *member = arg;
+
+	return stream_write(member->stream, data, len, err);
+}
+
+/* Docker takes zstd only since 23.0, gzip always. */
+static bool is_kept(const struct member *member, enum compression c)
+{
+	return c == COMPRESSION_GZIP ||
+	       (c == COMPRESSION_ZSTD && member->wanted == c);
+}
+
 static int pass_on(struct member *member, const void *data, size_t len,
 		   struct err *err)
 {
 	if (member->decompressor &&
 	    decompressor_add(member->decompressor, data, len, err))
 		return -1;
+	if (member->decompressor && !member->kept)
+		return 0;
 	return stream_write(member->stream, data, len, err);
 }
 
@@ -52,10 +72,13 @@ static int know(struct member *member, struct err *err)
 		compression_of_magic(member->magic, member->nr_magic);
 
 	member->known = true;
-	if (c != COMPRESSION_NONE) {
+	member->kept = is_kept(member, c);
+	if (member->kept) {
 		stream_keep(member->stream, compression_media_type(c));
 		member->decompressor = decompressor_new(c, hash_tar, member);
 		member->tar = hasher_new();
+	} else if (c != COMPRESSION_NONE) {
+		member->decompressor = decompressor_new(c, write_tar, member);
 	}
 	return pass_on(member, member->magic, member->nr_magic, err);
 }
@@ -89,6 +112,8 @@ static int finish(struct member *member, struct layer *layer, struct err *err)
 		return 0;
 	if (decompressor_end(member->decompressor, err))
 		return -1;
+	if (!member->kept)
+		return 0;
 	hasher_final(member->tar, &layer->diff_id);
 	layer->tar_size = member->tar_size;
 	return 0;
@@ -100,6 +125,7 @@ int layertar_member(struct stream *stream, struct crew *crew,
 {
 	__attribute__((cleanup(member_release))) struct member member = {
 		.stream = stream,
+		.wanted = crew_compression(crew),
 	};
 
 	if (archive_stream(input->file, input->member, add, &member, err))

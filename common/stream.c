@@ -115,6 +115,11 @@ void crew_free(struct crew *crew)
 	free(crew);
 }
 
+enum compression crew_compression(const struct crew *crew)
+{
+	return crew->compression;
+}
+
 /* Every function with _locked is called with crew->lock held. */
 
 static void tell_locked(struct crew *crew)

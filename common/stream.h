@@ -27,6 +27,7 @@ struct stream;
 struct crew *crew_new(const struct cache *cache, enum compression c,
 		      const struct layer_progress *progress, size_t threads);
 void crew_free(struct crew *crew);
+enum compression crew_compression(const struct crew *crew);
 
 /* Streams end as soon as they can, with ERR_BUSY. */
 void crew_stop(struct crew *crew);

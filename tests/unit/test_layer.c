@@ -573,13 +573,16 @@ static void test_member(void **state)
 	input.member = xstrdup("abc/layer.tar");
 	promise(&input, text, strlen(text));
 	for (enum compression c = 0; c < COMPRESSION_NONE; c++) {
+		/* Not in the cache yet. */
+		enum compression other =
+			c ? COMPRESSION_GZIP : COMPRESSION_ZSTD;
 		autofree char *data = NULL, *blob = NULL;
 		size_t len;
 
 		new_cache(f, compression_name(c));
 		data = compress_text(c, text, &len);
 		pack(input.file, input.member, data, len);
-		make_ok(f, &input, 1, COMPRESSION_NONE);
+		make_ok(f, &input, 1, c);
 		blob = read_blob(f, &f->layers[0]);
 		assert_int_equal(f->layers[0].blob.media_type,
 				 compression_media_type(c));
@@ -587,17 +590,56 @@ static void test_member(void **state)
 		assert_int_equal(f->layers[0].tar_size, strlen(text));
 		assert_memory_equal(blob, data, len);
 		pack(input.file, input.member, data, len - 1);
-		assert_int_equal(make(f, &input, 1, COMPRESSION_GZIP), -1);
+		assert_int_equal(make(f, &input, 1, other), -1);
 		assert_non_null(strstr(f->err.msg, "data ends too early"));
 		data[len / 2] ^= 0x55;
 		pack(input.file, input.member, data, len);
-		assert_int_equal(make(f, &input, 1, COMPRESSION_GZIP), -1);
+		assert_int_equal(make(f, &input, 1, other), -1);
 		assert_int_equal(f->err.code, ERR_MALFORMED);
 	}
 	pack(input.file, input.member, text, strlen(text));
 	make_ok(f, &input, 1, COMPRESSION_GZIP);
 	assert_int_equal(f->layers[0].blob.media_type, MEDIA_LAYER_GZIP);
 	assert_true(digest_equal(&f->layers[0].diff_id, &input.diff_id));
+	layer_input_release(&input);
+}
+
+/* Which of a member's compressions stay, for each that is asked for. */
+static void test_member_compression(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const none[] = { NULL };
+	static const struct {
+		enum compression member, asked, served;
+	} cases[] = {
+		{ COMPRESSION_GZIP, COMPRESSION_GZIP, COMPRESSION_GZIP },
+		{ COMPRESSION_GZIP, COMPRESSION_ZSTD, COMPRESSION_GZIP },
+		{ COMPRESSION_GZIP, COMPRESSION_NONE, COMPRESSION_GZIP },
+		{ COMPRESSION_ZSTD, COMPRESSION_GZIP, COMPRESSION_GZIP },
+		{ COMPRESSION_ZSTD, COMPRESSION_ZSTD, COMPRESSION_ZSTD },
+		{ COMPRESSION_ZSTD, COMPRESSION_NONE, COMPRESSION_NONE },
+	};
+	struct layer_input input = input_of(LAYER_MEMBER, none);
+	autofree char *text = some_text((2 << 20) + 1);
+
+	input.file = xasprintf("%s/image.tar", f->dir);
+	input.member = xstrdup("abc/layer.tar");
+	promise(&input, text, strlen(text));
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autofree char *data = NULL, *name = NULL;
+		size_t len;
+
+		name = xasprintf("case%zu", i);
+		new_cache(f, name);
+		data = compress_text(cases[i].member, text, &len);
+		pack(input.file, input.member, data, len);
+		make_ok(f, &input, 1, cases[i].asked);
+		assert_int_equal(f->layers[0].blob.media_type,
+				 compression_media_type(cases[i].served));
+		assert_int_equal(f->layers[0].tar_size, strlen(text));
+		assert_true(
+			digest_equal(&f->layers[0].diff_id, &input.diff_id));
+	}
 	layer_input_release(&input);
 }
 
@@ -707,6 +749,7 @@ int main(void)
 		TEST(test_compressed),
 		TEST(test_file),
 		TEST(test_member),
+		TEST(test_member_compression),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_keys),
 	};
