@@ -21,9 +21,15 @@ def at_once(calls):
         return [future.result() for future in futures]
 
 
-def calls_of(log, word):
+def evaluations(log):
     return [line for line in log.read_text().splitlines()
-            if word in line.split()[1:]]
+            if "eval" in line.split()]
+
+
+def realisations(log):
+    """Of derivations: an output that is there is realised to be a root."""
+    return [line for line in log.read_text().splitlines()
+            if "--realise" in line and ".drv" in line]
 
 
 @pytest.mark.sanitized
@@ -51,8 +57,8 @@ def test_one_build_for_many_clients(make_registry, fresh, directory, server):
             assert reply.digest() == reply.headers["Docker-Content-Digest"]
     assert len(digests) == 1
 
-    assert len(calls_of(log, "eval")) == 1, log.read_text()
-    assert len(calls_of(log, "--realise")) == 1, log.read_text()
+    assert len(evaluations(log)) == 1, log.read_text()
+    assert len(realisations(log)) == 1, log.read_text()
 
     manifest, _ = registry.manifest("many")
     parts = [manifest["config"], *manifest["layers"]]
@@ -83,14 +89,14 @@ def test_client_that_leaves(make_registry, fresh, directory, server):
                              environment=nix.environment(directory, path=path))
     connection = fetch.Connection(registry.port, "GET",
                                   "/v2/slow/manifests/latest")
-    wait_for("the build", lambda: calls_of(log, "--realise"), 30)
+    wait_for("the build", lambda: realisations(log), 30)
     connection.close()
     wait_for("the tag", lambda: (registry.cache / "repositories/slow/_tags"
                                  "/latest").exists(), 60)
     started = time.monotonic()
     assert registry.send("GET", "/v2/slow/manifests/latest").status == 200
     assert time.monotonic() - started < 2
-    assert len(calls_of(log, "--realise")) == 1
+    assert len(realisations(log)) == 1
 
 
 @pytest.mark.sanitized
@@ -138,7 +144,7 @@ def test_redirect_while_building(make_registry, fresh):
     assert last.reply().status == 200
 
 
-def test_hops_end(make_registry, fresh, directory):
+def test_hops_end(make_registry, fresh):
     """Nobody is sent on for ever, whatever number they bring."""
     registry = make_registry(fresh(seconds=28), settings=[
         "build-timeout = 1m"])
@@ -177,4 +183,4 @@ def test_build_timeout(make_registry, fresh):
         "build-timeout = 5s"])
     reply = registry.get("/v2/slow/manifests/latest")
     assert 400 <= reply.status < 500, str(reply)
-    assert "5 s" in reply.error()[1] or "5s" in reply.error()[1], str(reply)
+    assert "did not end within" in reply.error()[1], str(reply)

@@ -56,6 +56,7 @@ def test_kill(make_registry, simple, directory, which):
         connections = [fetch.Connection(registry.port, "GET", image)
                        for _ in range(3)]
         time.sleep(chance.uniform(0, 3))
+        responder = victim(registry, "responder")
         for pid in victim(registry, which):
             kill(pid, signal.SIGKILL)
         for connection in connections:
@@ -67,6 +68,9 @@ def test_kill(make_registry, simple, directory, which):
                 assert reply.digest() == \
                     reply.headers["Docker-Content-Digest"]
         if which == "keeper":
+            # spawn-fcgi refuses while the old responder has the socket.
+            wait_for("the old responder ends", lambda: not any(map(
+                is_alive, responder)), 40)
             registry.process.popen.wait()
             registry.start_responder()
         wait_for("/v2/ answers", lambda: registry.send(
