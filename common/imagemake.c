@@ -65,7 +65,8 @@ static int realise(struct image_work *work, struct flake_pin *pin,
 	image_work_phase(work, "evaluating");
 	if (pin_complete(&work->nix, pin, err) ||
 	    flake_find_output(&work->nix, pin, name.buf, work->system,
-			      work->attribute, &m->output, err))
+			      work->attribute, &m->output, err) ||
+	    pin_check(&work->nix, pin, err))
 		return -1;
 	image_work_phase(work, "building");
 	if (nix_realise_output(&work->nix, m->output.drv_path, m->output.output,

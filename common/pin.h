@@ -19,6 +19,7 @@ struct flake_pin {
 	char *locks;	    /* the flake's locks, compact JSON */
 	bool reproducible;  /* another host, or this one later, gets the same */
 	const char *reason; /* why not; static */
+	bool moves;	    /* url names the folder, whatever is in it then */
 };
 
 #define FLAKE_PIN_INIT                                                         \
@@ -39,5 +40,12 @@ void pin_revision(struct flake_pin *pin, char *url, const char *revision);
 /* Ask Nix what it must be asked to know all of the pin. */
 MUST_CHECK int pin_complete(struct nix *nix, struct flake_pin *pin,
 			    struct err *err);
+
+/*
+ * After an evaluation: was it of the source that was pinned? ERR_BUSY if a
+ * folder was changed meanwhile.
+ */
+MUST_CHECK int pin_check(struct nix *nix, const struct flake_pin *pin,
+			 struct err *err);
 
 #endif
