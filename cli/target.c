@@ -3,14 +3,20 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/flakeref.h"
+#include "common/limits.h"
+#include "common/spawn.h"
+#include "common/strbuf.h"
 
 #include "common/banned.h"
+
+#define GIT_TIMEOUT_MS 10000
 
 /* RFC 3986, 3.1: a scheme and a colon. A folder may have one after "./". */
 static bool has_scheme(const char *text)
@@ -18,6 +24,53 @@ static bool has_scheme(const char *text)
 	static const char chars[] = "abcdefghijklmnopqrstuvwxyz0123456789+";
 
 	return *text != '+' && text[strspn(text, chars)] == ':' && *text != ':';
+}
+
+/* Is a folder, or one above it, a git repository, as Nix looks for one? */
+static bool is_in_git(const char *folder)
+{
+	autofree char *path = xstrdup(folder);
+
+	for (;;) {
+		autofree char *git = xasprintf("%s/.git", path);
+		char *slash = strrchr(path, '/');
+
+		if (!access(git, F_OK))
+			return true;
+		if (!slash || slash == path)
+			return false;
+		*slash = 0;
+	}
+}
+
+static void keep(void *arg, const char *data, size_t len)
+{
+	strbuf_add(arg, data, len);
+}
+
+/*
+ * Does git read it? Nix would only say that git failed, when the repository
+ * is another user's, say. The first line of git's error tells why.
+ */
+static int check_git(const char *folder, struct err *err)
+{
+	const char *const argv[] = { "git", "-C", folder, "rev-parse", NULL };
+	autostrbuf out = STRBUF_INIT, said = STRBUF_INIT;
+	const struct spawn_run run = {
+		.argv = argv,
+		.on_stderr = keep,
+		.arg = &said,
+		.out_max = SMALL_FILE_MAX,
+		.timeout_ms = GIT_TIMEOUT_MS,
+	};
+	int status;
+
+	if (spawn_run(&run, &out, &status, err) < 0)
+		return -1;
+	if (status)
+		return err_set(err, ERR_REFUSED, "git does not read %s: %.*s",
+			       folder, (int)strcspn(said.buf, "\n"), said.buf);
+	return 0;
 }
 
 static int folder_url(const char *text, const char *prefix, char **url,
@@ -36,6 +89,8 @@ static int folder_url(const char *text, const char *prefix, char **url,
 			       "Nix takes no flake from a folder with a "
 			       "blank, '#', '?' or '%%' in its path: %s",
 			       path);
+	if (!*prefix && is_in_git(path) && check_git(path, err) < 0)
+		return -1;
 	*url = xasprintf("%s%s", prefix, path);
 	return 0;
 }
