@@ -13,6 +13,7 @@
 #include "common/alloc.h"
 #include "common/cache.h"
 #include "common/layertar.h"
+#include "common/teller.h"
 #include "common/stream.h"
 
 #include "common/banned.h"
@@ -30,6 +31,7 @@ struct job {
 	size_t nr;
 	struct layer *out; /* out[i].key is set for all */
 	size_t *same;	   /* same[i] is the first input of the same key */
+	struct teller *teller;
 	struct crew *crew;
 	struct task *tasks; /* the heaviest first */
 	size_t nr_tasks;
@@ -40,7 +42,7 @@ struct job {
 	struct err *err;
 };
 
-static int (*const write_tar[])(struct stream *stream, struct crew *crew,
+static int (*const write_tar[])(struct stream *stream, struct teller *teller,
 				const struct layer_input *input,
 				struct layer *layer, struct err *err) = {
 	[LAYER_STORE_PATHS] = layertar_store_paths,
@@ -117,7 +119,7 @@ static int make(struct job *job, struct worker *worker, size_t index,
 	autostream *stream = NULL;
 
 	if (stream_new(&stream, worker, err) ||
-	    write_tar[input->kind](stream, job->crew, input, layer, err) ||
+	    write_tar[input->kind](stream, job->teller, input, layer, err) ||
 	    stream_finish(stream, layer, err) ||
 	    check_promised(input, &layer->diff_id, err))
 		return -1;
@@ -142,7 +144,7 @@ static int find_or_make(struct job *job, struct worker *worker, size_t index,
 	autoclose int lock = -1;
 	int found;
 
-	memcpy(strchr(name, '0'), digest_hex(&layer->key, hex), 3);
+	memcpy(name + strlen("layer."), digest_hex(&layer->key, hex), 3);
 	lock = cache_lock(job->cache, name, -1, err);
 	if (lock < 0)
 		return -1;
@@ -153,7 +155,7 @@ static int find_or_make(struct job *job, struct worker *worker, size_t index,
 		*layer = known;
 	else if (make(job, worker, index, is_known ? &known : NULL, err))
 		return -1;
-	crew_tell_layer(job->crew, &job->inputs[index], layer, !found);
+	teller_layer(job->teller, &job->inputs[index], layer, !found);
 	return 0;
 }
 
@@ -272,8 +274,8 @@ static int plan(struct job *job, enum compression c, struct err *err)
 			return wrap(job, i, err);
 		if (found) {
 			job->out[i] = known;
-			crew_tell_layer(job->crew, &job->inputs[i], &known,
-					false);
+			teller_layer(job->teller, &job->inputs[i], &known,
+				     false);
 			continue;
 		}
 		job->tasks[job->nr_tasks++] =
@@ -311,6 +313,7 @@ int layers_make(const struct cache *cache, const struct layer_input *inputs,
 	size_t threads = 2 * cores();
 	autofree struct task *tasks = xcalloc(nr, sizeof(*tasks));
 	autofree size_t *same = xcalloc(nr, sizeof(*same));
+	struct teller *teller = teller_new(progress);
 	struct job job = {
 		.cache = cache,
 		.inputs = inputs,
@@ -318,13 +321,15 @@ int layers_make(const struct cache *cache, const struct layer_input *inputs,
 		.out = out,
 		.same = same,
 		.tasks = tasks,
-		.crew = crew_new(cache, c, progress, threads),
+		.teller = teller,
+		.crew = crew_new(cache, c, teller, threads),
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.err = err,
 	};
 	int rc = find_or_make_all(&job, c, threads, err);
 
 	crew_free(job.crew);
+	teller_free(teller);
 	for (size_t i = 0; !rc && i < nr; i++)
 		if (same[i] != i)
 			out[i] = out[same[i]];

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/teller.h"
 #include "common/tree.h"
 #include "common/utf8.h"
 
@@ -111,7 +112,7 @@ static struct head *heads_least(const struct heads *heads)
  * directory they share it; else the other's is left out.
  */
 static int heads_pass(const struct heads *heads, struct head *winner,
-		      struct crew *crew, struct err *err)
+		      struct teller *teller, struct err *err)
 {
 	bool directory = winner->entry->type == TREE_DIRECTORY;
 
@@ -120,9 +121,9 @@ static int heads_pass(const struct heads *heads, struct head *winner,
 		if (!head->entry || strcmp(head_name(head), head_name(winner)))
 			continue;
 		if (!directory || head->entry->type != TREE_DIRECTORY)
-			crew_warn(crew,
-				  "%s is in %s and in %s: the first is taken",
-				  head_name(head), winner->path, head->path);
+			teller_warn(teller,
+				    "%s is in %s and in %s: the first is taken",
+				    head_name(head), winner->path, head->path);
 		if (!directory && head->entry->type == TREE_DIRECTORY)
 			tree_skip(head->tree);
 		if (head_advance(head, err))
@@ -146,7 +147,7 @@ static int add_link(struct stream *stream, const struct tar_options *options,
 	return layertar_entry(stream, options, &entry, err);
 }
 
-int layertar_links(struct stream *stream, struct crew *crew,
+int layertar_links(struct stream *stream, struct teller *teller,
 		   const struct layer_input *input, struct layer *layer,
 		   struct err *err)
 {
@@ -160,7 +161,7 @@ int layertar_links(struct stream *stream, struct crew *crew,
 			return -1;
 	while ((least = heads_least(&heads)))
 		if (add_link(stream, &input->options, least, err) ||
-		    heads_pass(&heads, least, crew, err))
+		    heads_pass(&heads, least, teller, err))
 			return -1;
 	return layertar_end(stream, &input->options, err);
 }

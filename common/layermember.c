@@ -119,13 +119,13 @@ static int finish(struct member *member, struct layer *layer, struct err *err)
 	return 0;
 }
 
-int layertar_member(struct stream *stream, struct crew *crew,
+int layertar_member(struct stream *stream, struct teller *teller,
 		    const struct layer_input *input, struct layer *layer,
 		    struct err *err)
 {
 	__attribute__((cleanup(member_release))) struct member member = {
 		.stream = stream,
-		.wanted = crew_compression(crew),
+		.wanted = stream_compression(stream),
 	};
 
 	if (archive_stream(input->file, input->member, add, &member, err))

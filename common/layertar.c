@@ -139,7 +139,7 @@ static int compare_paths(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-int layertar_store_paths(struct stream *stream, struct crew *crew,
+int layertar_store_paths(struct stream *stream, struct teller *teller,
 			 const struct layer_input *input, struct layer *layer,
 			 struct err *err)
 {
@@ -160,7 +160,7 @@ int layertar_store_paths(struct stream *stream, struct crew *crew,
 	return layertar_end(stream, options, err);
 }
 
-int layertar_file(struct stream *stream, struct crew *crew,
+int layertar_file(struct stream *stream, struct teller *teller,
 		  const struct layer_input *input, struct layer *layer,
 		  struct err *err)
 {

@@ -5,6 +5,8 @@
 #include "common/layer.h"
 #include "common/stream.h"
 
+struct teller;
+
 /*
  * How the tar of each kind of layer is written to a stream, a function for
  * each enum layer_kind. They return 0, or -1 and an error that names the file.
@@ -12,7 +14,8 @@
  */
 
 /* FORMATS.md §3: /nix, /nix/store, and each path in the order given. */
-MUST_CHECK int layertar_store_paths(struct stream *stream, struct crew *crew,
+MUST_CHECK int layertar_store_paths(struct stream *stream,
+				    struct teller *teller,
 				    const struct layer_input *input,
 				    struct layer *layer, struct err *err);
 
@@ -22,12 +25,12 @@ MUST_CHECK int layertar_store_paths(struct stream *stream, struct crew *crew,
  * same file, or one with a file where the other has a directory, the first
  * given wins, with a warning. A path that is no directory is refused.
  */
-MUST_CHECK int layertar_links(struct stream *stream, struct crew *crew,
+MUST_CHECK int layertar_links(struct stream *stream, struct teller *teller,
 			      const struct layer_input *input,
 			      struct layer *layer, struct err *err);
 
 /* input->file, byte for byte. */
-MUST_CHECK int layertar_file(struct stream *stream, struct crew *crew,
+MUST_CHECK int layertar_file(struct stream *stream, struct teller *teller,
 			     const struct layer_input *input,
 			     struct layer *layer, struct err *err);
 
@@ -35,7 +38,7 @@ MUST_CHECK int layertar_file(struct stream *stream, struct crew *crew,
  * input->member of input->file. One that is compressed stays as it is, and
  * its diff ID and tar_size are set here.
  */
-MUST_CHECK int layertar_member(struct stream *stream, struct crew *crew,
+MUST_CHECK int layertar_member(struct stream *stream, struct teller *teller,
 			       const struct layer_input *input,
 			       struct layer *layer, struct err *err);
 

@@ -3,15 +3,14 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
 #include "common/cache.h"
 #include "common/digest.h"
+#include "common/teller.h"
 
 #include "common/banned.h"
 
@@ -35,8 +34,7 @@ struct crew {
 	size_t cut_size, out_size;
 	struct cut *cuts;
 	size_t nr_cuts;
-	const struct layer_progress *progress;
-	pthread_mutex_t progress_lock;
+	struct teller *teller;
 
 	pthread_mutex_t lock; /* for all that follows, and streams' own */
 	pthread_cond_t changed;
@@ -72,13 +70,13 @@ struct stream {
 };
 
 struct crew *crew_new(const struct cache *cache, enum compression c,
-		      const struct layer_progress *progress, size_t threads)
+		      struct teller *teller, size_t threads)
 {
 	struct crew *crew = xcalloc(1, sizeof(*crew));
 
 	crew->cache = cache;
 	crew->compression = c;
-	crew->progress = progress;
+	crew->teller = teller;
 	crew->producers = threads;
 	crew->cut_size = compression_cut();
 	if (c != COMPRESSION_NONE)
@@ -95,7 +93,6 @@ struct crew *crew_new(const struct cache *cache, enum compression c,
 		crew->free = cut;
 	}
 	crew->todo_end = &crew->todo;
-	pthread_mutex_init(&crew->progress_lock, NULL);
 	pthread_mutex_init(&crew->lock, NULL);
 	pthread_cond_init(&crew->changed, NULL);
 	return crew;
@@ -109,15 +106,9 @@ void crew_free(struct crew *crew)
 		free(crew->cuts[i].out);
 	}
 	free(crew->cuts);
-	pthread_mutex_destroy(&crew->progress_lock);
 	pthread_mutex_destroy(&crew->lock);
 	pthread_cond_destroy(&crew->changed);
 	free(crew);
-}
-
-enum compression crew_compression(const struct crew *crew)
-{
-	return crew->compression;
 }
 
 /* Every function with _locked is called with crew->lock held. */
@@ -141,40 +132,6 @@ void crew_stop(struct crew *crew)
 	crew->stopped = true;
 	tell_locked(crew);
 	pthread_mutex_unlock(&crew->lock);
-}
-
-void crew_warn(struct crew *crew, const char *format, ...)
-{
-	char message[1024];
-	va_list ap;
-
-	if (!crew->progress || !crew->progress->warning)
-		return;
-	va_start(ap, format);
-	vsnprintf(message, sizeof(message), format, ap);
-	va_end(ap);
-	pthread_mutex_lock(&crew->progress_lock);
-	crew->progress->warning(crew->progress->arg, message);
-	pthread_mutex_unlock(&crew->progress_lock);
-}
-
-void crew_tell_layer(struct crew *crew, const struct layer_input *input,
-		     const struct layer *layer, bool made)
-{
-	if (!crew->progress || !crew->progress->layer)
-		return;
-	pthread_mutex_lock(&crew->progress_lock);
-	crew->progress->layer(crew->progress->arg, input, layer, made);
-	pthread_mutex_unlock(&crew->progress_lock);
-}
-
-static void tell_bytes(struct crew *crew, size_t len)
-{
-	if (!crew->progress || !crew->progress->bytes)
-		return;
-	pthread_mutex_lock(&crew->progress_lock);
-	crew->progress->bytes(crew->progress->arg, len);
-	pthread_mutex_unlock(&crew->progress_lock);
 }
 
 static void fail_locked(struct stream *stream, const struct err *err)
@@ -406,7 +363,7 @@ static void hand_over(struct stream *stream)
 	struct crew *crew = stream->crew;
 
 	hasher_update(stream->tar, cut->in, cut->in_len);
-	tell_bytes(crew, cut->in_len);
+	teller_bytes(crew->teller, cut->in_len);
 	cut->ready = !stream->blob;
 	cut->next_todo = NULL;
 	pthread_mutex_lock(&crew->lock);
@@ -465,6 +422,11 @@ int stream_zeros(struct stream *stream, size_t len, struct err *err)
 		len -= n;
 	}
 	return 0;
+}
+
+enum compression stream_compression(const struct stream *stream)
+{
+	return stream->crew->compression;
 }
 
 uint64_t stream_size(const struct stream *stream)

@@ -19,23 +19,18 @@
  * all of them busy. Memory is a fixed number of cuts for each thread.
  */
 
+struct teller;
 struct crew;
 /* A thread of a crew, with its own compressor. */
 struct worker;
 struct stream;
 
 struct crew *crew_new(const struct cache *cache, enum compression c,
-		      const struct layer_progress *progress, size_t threads);
+		      struct teller *teller, size_t threads);
 void crew_free(struct crew *crew);
-enum compression crew_compression(const struct crew *crew);
 
 /* Streams end as soon as they can, with ERR_BUSY. */
 void crew_stop(struct crew *crew);
-
-/* Tell the user; calls of the progress functions are one at a time. */
-void crew_warn(struct crew *crew, const char *format, ...) PRINTF_LIKE(2, 3);
-void crew_tell_layer(struct crew *crew, const struct layer_input *input,
-		     const struct layer *layer, bool made);
 
 struct worker *worker_new(struct crew *crew);
 void worker_free(struct worker *worker);
@@ -52,6 +47,9 @@ MUST_CHECK int stream_new(struct stream **stream, struct worker *worker,
 void stream_free(struct stream *stream);
 void cleanup_stream(struct stream **stream);
 #define autostream __attribute__((cleanup(cleanup_stream))) struct stream
+
+/* What it does to a tar, unless stream_keep() is called. */
+enum compression stream_compression(const struct stream *stream);
 
 /*
  * What comes is no tar but one compressed already: the blob is just those
