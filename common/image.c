@@ -274,7 +274,7 @@ static int build_declared(struct image_work *work, const struct err *unknown,
 	/* A wrong tag builds latest no more often than latest itself does. */
 	if (cache_get_tag(latest.cache, latest.name, &reference.tag,
 			  &tag_record, err) ||
-	    llabs(time(NULL) - tag_record.resolved) >
+	    llabs(time(NULL) - tag_record.resolved) >=
 		    work->flake->image.max_age) {
 		if (image_build(&latest, head, err))
 			goto unknown;

@@ -20,6 +20,8 @@
 #define TAIL_MAX  16384
 /* Of the error: what a client of ours can show. */
 #define ERROR_MAX 2048
+/* Of a failed build's log, with the error. */
+#define LOG_LINES 10
 /* Words of a command before those of its caller. */
 #define WORDS_MAX 24
 
@@ -43,14 +45,47 @@ static void keep_tail(void *arg, const char *data, size_t len)
 	}
 }
 
+/* Up to that many lines before at. */
+static const char *lines_before(const char *text, const char *at, int lines)
+{
+	while (at > text && (at[-1] != '\n' || --lines))
+		at--;
+	return at;
+}
+
+/*
+ * The error of the derivation that failed first, with the end of its log
+ * before it: nix-store prints a build's output as it comes, and then blames
+ * each derivation that needed it. NULL if no build failed.
+ */
+static const char *find_build_error(const char *text)
+{
+	static const char *const starts[] = {
+		"\nerror: builder for '",
+		"\nerror: Cannot build '", /* since Nix 2.30 */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(starts); i++) {
+		const char *p = strstr(text, starts[i]);
+
+		if (p)
+			return lines_before(text, p, LOG_LINES);
+	}
+	return NULL;
+}
+
 /*
  * The end of what Nix said, from its last "error:" on if there is one: a
  * warning after the error is not what the user looks for.
  */
 static const char *find_error(const struct strbuf *text)
 {
-	const char *start = text->buf, *found = NULL, *p = text->buf;
+	const char *start = text->buf, *p = text->buf;
+	const char *found = find_build_error(p);
 
+	if (found && strlen(found) <= ERROR_MAX)
+		return found;
+	found = NULL;
 	while ((p = strstr(p, "error:"))) {
 		/* At the start of a line, after colours at most. */
 		if (p == text->buf || p[-1] == '\n')

@@ -89,7 +89,7 @@ const struct err *endpoint_failure(const struct service *service,
 		return NULL;
 	order_key(&call->order, &key);
 	if (cache_get_failure(service->cache, &key, record, &ignored) ||
-	    endpoint_age(record->when) > ages->error_max_age)
+	    endpoint_age(record->when) >= ages->error_max_age)
 		return NULL;
 	return &record->err;
 }

@@ -80,7 +80,7 @@ static bool is_fresh_for(const struct standing *standing, int64_t more_s)
 	int64_t max_age = standing->flake->image.max_age;
 
 	return standing->is_there &&
-	       (standing->is_fixed || standing->age <= max_age + more_s);
+	       (standing->is_fixed || standing->age < max_age + more_s);
 }
 
 static int read_body(const struct service *service,
