@@ -152,11 +152,11 @@ def test_compression_changes_no_image_id(builder, simple):
     for compression, suffix in (("gzip", "+gzip"), ("zstd", "+zstd"),
                                 ("none", "")):
         b = builder(compression, simple, [f"compression = {compression}"])
-        b("build", "from-image").ok()
-        manifest = b.manifest("from-image")
+        b("build", "many").ok()
+        manifest = b.manifest("many")
         configs.add(manifest["config"]["digest"])
         for layer, diff_id in zip(manifest["layers"],
-                                  diff_ids(b, "from-image"), strict=True):
+                                  diff_ids(b, "many"), strict=True):
             assert layer["mediaType"] == \
                 "application/vnd.oci.image.layer.v1.tar" + suffix
             data = blobs(b.cache)[layer["digest"]].read_bytes()
@@ -209,7 +209,7 @@ def test_flake_is_not_written_to(builder, fresh, directory):
     assert sorted(flake.rglob("*")) == before
 
 
-def test_git_flake(builder, fresh):
+def test_git_flake(builder, fresh, directory):
     """A commit gives the revision; a new one gives a new image."""
     flake = fresh()
 
@@ -219,15 +219,18 @@ def test_git_flake(builder, fresh):
     git("init", "-q", "-b", "trunk")
     git("add", ".")
     git("commit", "-qm", "one")
-    b = builder("b", f"git+file://{flake}", ["max-age = 0s"])
+    bare = directory / "bare.git"
+    run(["git", "clone", "-q", "--bare", flake, bare]).ok()
+    b = builder("b", f"git+file://{bare}", ["max-age = 0s"])
     b("build", "hello").ok()
     first = b.digest("hello")
     tag = (b.cache / "repositories/hello/_tags/latest").read_text()
     assert git("rev-parse", "HEAD") in tag
     (flake / "salt").write_text("two\n")
+    git("commit", "-qam", "two")
     b("build", "hello").ok()
     assert b.digest("hello") == first
-    git("commit", "-qam", "two")
+    git("push", "-q", bare, "trunk")
     b("build", "hello").ok()
     assert b.digest("hello") != first
     before = contents(b.cache)
@@ -236,6 +239,19 @@ def test_git_flake(builder, fresh):
     b("build", f"hello@{first}").ok()
     assert first in blobs(b.cache)
     assert set(contents(b.cache).items()) <= set(before.items())
+
+
+def test_dirty_work_tree(builder, fresh):
+    """A local folder is for development: what is not committed counts."""
+    flake = fresh()
+    run(["git", "-C", flake, "init", "-q"]).ok()
+    run(["git", "-C", flake, "add", "."]).ok()
+    b = builder("b", flake, ["max-age = 0s"])
+    b("build", "hello").ok()
+    first = b.digest("hello")
+    (flake / "salt").write_text("two\n")
+    b("build", "hello").ok()
+    assert b.digest("hello") != first
 
 
 def test_memory_does_not_grow_with_the_image(builder, fresh):

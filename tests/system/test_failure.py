@@ -240,7 +240,7 @@ def small_disk(directory):
     run(["umount", folder]).ok()
 
 
-def test_no_space(make_registry, fresh, small_disk):
+def test_no_space(small_disk, make_registry, fresh):
     """It says so, and leaves nothing wrong behind; with room, it works."""
     registry = make_registry(fresh(), cache=small_disk / "cache", settings=[
         "compression = none", "error-max-age = 0s"])

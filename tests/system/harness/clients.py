@@ -6,6 +6,8 @@ import itertools
 import json
 import os
 import resource
+import shutil
+import tempfile
 
 from .process import Process, run, wait_for
 from .webserver import program
@@ -73,12 +75,14 @@ class Podman:
 
     def __init__(self, directory):
         self.root = directory / "root"
+        # podman refuses a longer one than 50 characters.
+        self.runroot = tempfile.mkdtemp(prefix="podman.")
         config = directory / "containers.conf"
         config.write_text("[containers]\ndefault_ulimits = []\n")
         self.environment = dict(os.environ, CONTAINERS_CONF=str(config),
                                 TMPDIR=str(directory))
         self.options = ["--root", self.root,
-                        "--runroot", directory / "run",
+                        "--runroot", self.runroot,
                         "--tmpdir", directory / "tmp",
                         "--storage-driver=overlay", "--runtime=runc",
                         "--cgroup-manager=cgroupfs",
@@ -107,6 +111,7 @@ class Podman:
     def stop(self):
         # It mounts this over itself and leaves it so.
         run(["umount", "--quiet", self.root / "overlay"])
+        shutil.rmtree(self.runroot)
 
 
 class Skopeo:
