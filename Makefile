@@ -51,6 +51,7 @@ test_c    := $(wildcard tests/unit/test_*.c)
 testlib_c := $(filter-out $(test_c),$(wildcard tests/unit/*.c))
 fcgilib_c := $(filter-out fcgi/main.c,$(fcgi_c))
 headers   := $(wildcard common/*.h fcgi/*.h cli/*.h tests/unit/*.h)
+manuals   := $(wildcard man/*.[1-9])
 sources   := $(common_c) $(fcgi_c) $(cli_c) $(test_c) $(testlib_c)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -128,10 +129,17 @@ lint:
 		--suppress=missingIncludeSystem \
 		--suppress=varFuncNullUB \
 		$(common_c) $(fcgi_c) $(cli_c)
+	$(foreach page,$(manuals),mandoc -Tlint -Wwarning $(page) &&) true
 
 install: all
 	install -d $(DESTDIR)$(BINDIR)
 	install -m 755 $(programs) $(DESTDIR)$(BINDIR)
+	for page in $(manuals); do \
+		folder=$(DESTDIR)$(MANDIR)/man$${page##*.} && \
+		install -d $$folder && install -m 644 $$page $$folder || \
+		exit 1; done
+	install -d $(DESTDIR)$(DOCDIR)
+	install -m 644 LICENSE $(wildcard *.conf.example) $(DESTDIR)$(DOCDIR)
 
 clean:
 	rm -rf build build-*

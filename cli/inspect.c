@@ -76,6 +76,7 @@ static int read_record(struct image *image, const struct cache *cache,
 	return 0;
 }
 
+/* image's name is parsed; text is what was parsed. */
 static int find(struct image *image, const char *text,
 		const struct settings *settings, struct err *err)
 {
@@ -84,8 +85,7 @@ static int find(struct image *image, const char *text,
 	const char *attribute;
 	int rc;
 
-	if (image_name_parse(&image->name, &image->reference, text, err) < 0 ||
-	    cache_open(&cache, settings->cache_dir, CACHE_READ, err) < 0)
+	if (cache_open(&cache, settings->cache_dir, CACHE_READ, err) < 0)
 		return -1;
 	rc = find_head(image, &cache, err);
 	if (rc == 0)
@@ -295,13 +295,17 @@ static void print_json(const struct image *image)
 static int run(const struct invocation *invocation)
 {
 	__attribute__((cleanup(release))) struct image image = { 0 };
+	const char *text = invocation->args[0];
 	autosettings settings = { 0 };
 	struct err err = ERR_INIT;
-	int rc = command_settings(invocation, &settings);
+	int rc;
 
+	if (image_name_parse(&image.name, &image.reference, text, &err) < 0)
+		return command_usage(invocation->command, "%s", err.msg);
+	rc = command_settings(invocation, &settings);
 	if (rc)
 		return rc;
-	if (find(&image, invocation->args[0], &settings, &err) < 0)
+	if (find(&image, text, &settings, &err) < 0)
 		return command_fail(&err);
 	if (invocation->values[JSON])
 		print_json(&image);

@@ -10,24 +10,24 @@
 
 #include "common/banned.h"
 
-static int print_log(const char *text, struct settings *settings,
-		     struct err *err)
+static int print_log(const struct settings *settings,
+		     const struct repository_name *name,
+		     const struct reference *reference, struct err *err)
 {
 	autostrbuf raw = STRBUF_INIT, clean = STRBUF_INIT;
 	autocache cache = CACHE_INIT;
-	struct repository_name name;
-	struct reference reference;
+	char text[REFERENCE_STR_SIZE];
 	struct digest build;
 	autoclose int fd = -1;
 
-	if (image_name_parse(&name, &reference, text, err) < 0 ||
-	    cache_open(&cache, settings->cache_dir, CACHE_READ, err) < 0)
+	if (cache_open(&cache, settings->cache_dir, CACHE_READ, err) < 0)
 		return -1;
-	build_key(&name, &reference, &build);
+	build_key(name, reference, &build);
 	fd = cache_open_log(&cache, &build, err);
 	if (fd < 0 && err->code == ERR_UNKNOWN)
-		return err_set(err, ERR_UNKNOWN, "%s was never built here",
-			       text);
+		return err_set(err, ERR_UNKNOWN, "%s%c%s was never built here",
+			       name->text, reference->is_digest ? '@' : ':',
+			       reference_str(reference, text));
 	/* The limit bounds the writer; some may follow its last check. */
 	if (fd < 0 || strbuf_read(&raw, fd, 2 * BUILD_LOG_MAX, "log", err) < 0)
 		return -1;
@@ -40,12 +40,17 @@ static int print_log(const char *text, struct settings *settings,
 static int run(const struct invocation *invocation)
 {
 	autosettings settings = { 0 };
+	struct repository_name name;
+	struct reference reference;
 	struct err err = ERR_INIT;
-	int rc = command_settings(invocation, &settings);
+	int rc;
 
+	if (image_name_parse(&name, &reference, invocation->args[0], &err) < 0)
+		return command_usage(invocation->command, "%s", err.msg);
+	rc = command_settings(invocation, &settings);
 	if (rc)
 		return rc;
-	if (print_log(invocation->args[0], &settings, &err) < 0)
+	if (print_log(&settings, &name, &reference, &err) < 0)
 		return command_fail(&err);
 	return EXIT_DONE;
 }
