@@ -22,6 +22,7 @@ struct making {
 	struct source source;
 	struct layer *layers;
 	struct strbuf config, manifest;
+	bool found; /* the flake has the attribute */
 };
 
 #define MAKING_INIT                                                            \
@@ -68,6 +69,7 @@ static int realise(struct image_work *work, struct flake_pin *pin,
 			      work->attribute, &m->output, err) ||
 	    pin_check(&work->nix, pin, err))
 		return -1;
+	m->found = true;
 	image_work_phase(work, "building");
 	if (nix_realise_output(&work->nix, m->output.drv_path, m->output.output,
 			       root, &m->output_path, err) ||
@@ -248,7 +250,11 @@ int image_make(struct image_work *work, struct flake_pin *pin,
 	struct making m = MAKING_INIT;
 	int rc = make(work, pin, identity, root, &m, head, err);
 
-	/* The tag's root, made while ours was there, takes over. */
+	/* Unknown is an image that the flake does not have, nothing else. */
+	if (rc && m.found && err->code == ERR_UNKNOWN)
+		err->code = ERR_REFUSED;
+
+	/* The tag's root, made while ours is there, takes over. */
 	if (!rc && !work->build->reference->is_digest) {
 		autofree char *tag_root = image_root_of_tag(work);
 

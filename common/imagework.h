@@ -25,6 +25,12 @@ struct image_work {
 	struct strbuf line; /* of Nix's, not ended yet */
 };
 
+/* Write to the build's log, as far as its limit goes. */
+void image_work_log(struct image_work *work, const char *data, size_t len);
+
+/* What Nix writes to stderr: lines for the log and the progress. */
+void image_work_stderr(void *arg, const char *data, size_t len);
+
 /* A line of our own in the build's log, and the phase of the progress. */
 void image_work_phase(struct image_work *work, const char *phase);
 
@@ -41,6 +47,48 @@ MUST_CHECK int image_work_slot(struct image_work *work, struct err *err);
 MUST_CHECK int image_make(struct image_work *work, struct flake_pin *pin,
 			  const struct digest *identity,
 			  struct image_head *head, struct err *err);
+
+/* The record of a manifest in this repository, with its body parsed. */
+MUST_CHECK int image_read_record(const struct image_work *work,
+				 const struct digest *manifest,
+				 struct image_head *head, struct record *record,
+				 struct err *err);
+
+/* Is the record that of an index, whose text stands in its config? */
+bool image_is_index(const struct record *record);
+
+/* Are all the blobs of an image there, of an index those of its members? */
+bool image_is_whole(const struct image_work *work,
+		    const struct image_head *head, const struct record *record);
+
+/*
+ * Is the image of this identity known, and all there? 1 yes, 0 no, or -1. An
+ * image whose blobs are gone is made anew, which gives the same bytes.
+ */
+MUST_CHECK int image_find_known(struct image_work *work,
+				const struct digest *identity,
+				struct image_head *head, struct err *err);
+
+/* What the whole tag is a function of: an image, or an index of systems. */
+void image_identity(const struct image_work *work, const struct flake_pin *pin,
+		    struct digest *identity);
+
+/*
+ * The image of work->system at that pin, known or made now; or the index of
+ * those systems that the flake has the attribute for (image-spec,
+ * image-index.md). ERR_UNKNOWN if it has it for none.
+ */
+MUST_CHECK int image_find_or_make(struct image_work *work,
+				  struct flake_pin *pin,
+				  struct image_head *head, struct err *err);
+MUST_CHECK int image_find_or_make_index(struct image_work *work,
+					struct flake_pin *pin,
+					struct image_head *head,
+					struct err *err);
+
+/* Resolve the tag, find or make its image, and point the tag there. */
+MUST_CHECK int image_build_tag(struct image_work *work, struct image_head *head,
+			       struct err *err);
 
 /* Make every blob of a record again that is not there. */
 MUST_CHECK int image_remake(struct image_work *work,

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/imagework.h"
+#include "common/index.h"
+#include "common/log.h"
+
+#include "common/banned.h"
+
+static int find_or_make(struct image_work *work, struct flake_pin *pin,
+			const struct digest *identity, struct image_head *head,
+			struct err *err)
+{
+	autoclose int slot = -1;
+	int rc = image_find_known(work, identity, head, err);
+
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	slot = image_work_slot(work, err);
+	if (slot < 0)
+		return -1;
+	return image_make(work, pin, identity, head, err);
+}
+
+static bool points_to(const char *link, const char *target)
+{
+	char now[PATH_MAX];
+	ssize_t n = readlink(link, now, sizeof(now));
+
+	return n >= 0 && (size_t)n == strlen(target) &&
+	       !memcmp(now, target, (size_t)n);
+}
+
+/*
+ * Have a GC root of the tag on the image's output. An output that is gone is
+ * no error: its blobs are all there, and only their loss would need it.
+ */
+static int keep_output(struct image_work *work, const struct image_head *head,
+		       struct err *err)
+{
+	autorecord record = RECORD_INIT;
+	autofree char *root = image_root_of_tag(work);
+	struct image_head unused;
+	struct err gone = ERR_INIT;
+
+	if (image_read_record(work, &head->manifest.digest, &unused, &record,
+			      err))
+		return -1;
+	if (!points_to(root, record.output_path) &&
+	    !access(record.output_path, F_OK) &&
+	    nix_realise_path(&work->nix, record.output_path, root, &gone))
+		log_err(&gone, "event", "gc-root", NULL);
+	return 0;
+}
+
+/* The same for the members of an index that was known. */
+static int keep_members(struct image_work *work, const struct image_head *head,
+			struct err *err)
+{
+	const char *system = work->system;
+	autorecord record = RECORD_INIT;
+	autoindex index = IMAGE_INDEX_INIT;
+	struct image_head unused;
+	int rc = 0;
+
+	if (image_read_record(work, &head->manifest.digest, &unused, &record,
+			      err) ||
+	    index_parse(&index, record.config, strlen(record.config),
+			"the record's index", err))
+		return -1;
+	for (size_t i = 0; i < index.nr && !rc; i++) {
+		struct image_head member = {
+			.manifest = index.members[i].manifest
+		};
+		autorecord of = RECORD_INIT;
+
+		rc = image_read_record(work, &member.manifest.digest, &unused,
+				       &of, err);
+		work->system = rc ? system : of.system;
+		rc = rc ? rc : keep_output(work, &member, err);
+		work->system = system;
+	}
+	return rc;
+}
+
+int image_find_or_make(struct image_work *work, struct flake_pin *pin,
+		       struct image_head *head, struct err *err)
+{
+	char name[DIGEST_HEX_SIZE + 16], hex[DIGEST_HEX_SIZE];
+	autoclose int lock = -1;
+	struct digest identity;
+
+	flake_identity(pin, work->system, work->attribute, &work->flake->image,
+		       &identity);
+	snprintf(name, sizeof(name), "identity.%s", digest_hex(&identity, hex));
+	lock = cache_lock(work->build->cache, name, -1, err);
+	if (lock < 0 || find_or_make(work, pin, &identity, head, err))
+		return -1;
+	return keep_output(work, head, err);
+}
+
+void image_identity(const struct image_work *work, const struct flake_pin *pin,
+		    struct digest *identity)
+{
+	const struct image_settings *image = &work->flake->image;
+	autostrbuf text = STRBUF_INIT;
+
+	if (image->nr_systems == 1) {
+		flake_identity(pin, image->systems[0], work->attribute, image,
+			       identity);
+		return;
+	}
+	strbuf_addstr(&text, "index\n");
+	for (size_t i = 0; i < image->nr_systems; i++) {
+		char hex[DIGEST_HEX_SIZE];
+		struct digest member;
+
+		flake_identity(pin, image->systems[i], work->attribute, image,
+			       &member);
+		strbuf_addf(&text, "%s\n", digest_hex(&member, hex));
+	}
+	digest_of(text.buf, text.len, identity);
+}
+
+/* Add the image of one system; two of one platform are an error. */
+static int add_member(struct image_work *work, struct image_index *index,
+		      const struct image_head *head, const char **systems,
+		      struct err *err)
+{
+	autorecord record = RECORD_INIT;
+	struct image_head unused;
+	struct index_member *member = &index->members[index->nr];
+
+	if (image_read_record(work, &head->manifest.digest, &unused, &record,
+			      err) ||
+	    platform_parse(&member->platform, record.config,
+			   strlen(record.config), err))
+		return -1;
+	member->manifest = head->manifest;
+	systems[index->nr++] = work->system;
+	for (size_t i = 0; i + 1 < index->nr; i++)
+		if (platform_equal(&index->members[i].platform,
+				   &member->platform))
+			return err_set(err, ERR_REFUSED,
+				       "the images of %s and %s are both for "
+				       "%s/%s",
+				       systems[i], work->system,
+				       member->platform.os,
+				       member->platform.architecture);
+	return 0;
+}
+
+/* Of the systems, those that the flake has the attribute for. */
+static int make_members(struct image_work *work, struct flake_pin *pin,
+			struct image_index *index, struct err *err)
+{
+	const struct image_settings *image = &work->flake->image;
+	autofree const char **systems =
+		xcalloc(image->nr_systems, sizeof(*systems));
+	struct err unknown = ERR_INIT;
+
+	index->members = xcalloc(image->nr_systems, sizeof(*index->members));
+	for (size_t i = 0; i < image->nr_systems; i++) {
+		struct image_head head;
+
+		work->system = image->systems[i];
+		image_work_phase(work, work->system);
+		if (!image_find_or_make(work, pin, &head, err)) {
+			if (add_member(work, index, &head, systems, err))
+				return -1;
+			continue;
+		}
+		if (err->code != ERR_UNKNOWN)
+			return err_wrap(err, "%s", work->system);
+		if (!unknown.code)
+			unknown = *err;
+	}
+	if (index->nr)
+		return 0;
+	*err = unknown;
+	return -1;
+}
+
+/*
+ * The record of an index has the index itself in place of an image config,
+ * and no layers.
+ */
+static int publish_index(struct image_work *work, const struct flake_pin *pin,
+			 const struct digest *identity,
+			 const struct strbuf *text, struct image_head *head,
+			 struct err *err)
+{
+	static char none[] = "", kind[] = "index";
+	const struct image_build *build = work->build;
+	struct record record = {
+		.flake = work->flake->name,
+		.url = pin->url,
+		.nar_hash = pin->nar_hash ? pin->nar_hash : none,
+		.revision = (char *)(uintptr_t)pin->revision,
+		.locks = pin->locks ? pin->locks : none,
+		.identity = *identity,
+		.reproducible = pin->reproducible,
+		.reason = (char *)(uintptr_t)pin->reason,
+		.system = none,
+		.attribute_path = (char *)(uintptr_t)work->attribute,
+		.drv_path = none,
+		.output = none,
+		.output_path = none,
+		.kind = kind,
+		.created = time(NULL),
+		.compression = none,
+		.config = text->buf,
+	};
+	autostrbuf body = STRBUF_INIT;
+
+	*head = (struct image_head){
+		.manifest.media_type = MEDIA_INDEX,
+		.manifest.size = text->len,
+		.flake = work->flake->id,
+		.identity = *identity,
+	};
+	record_format(&body, &record);
+	if (cache_sync(build->cache, err) ||
+	    cache_put_blob(build->cache, text->buf, text->len,
+			   &head->manifest.digest, err) ||
+	    cache_put_record(build->cache, build->name, head, body.buf,
+			     body.len, err))
+		return -1;
+	return cache_put_identity(build->cache, build->name, identity,
+				  &head->manifest.digest, err);
+}
+
+int image_find_or_make_index(struct image_work *work, struct flake_pin *pin,
+			     struct image_head *head, struct err *err)
+{
+	autoindex index = IMAGE_INDEX_INIT;
+	autostrbuf text = STRBUF_INIT;
+	struct digest identity;
+	int rc;
+
+	image_identity(work, pin, &identity);
+	rc = image_find_known(work, &identity, head, err);
+	if (rc)
+		return rc < 0 ? -1 : keep_members(work, head, err);
+	if (make_members(work, pin, &index, err) ||
+	    pin_complete(&work->nix, pin, err))
+		return -1;
+	index_format(&text, &index);
+	return publish_index(work, pin, &identity, &text, head, err);
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/alloc.h"
+#include "common/imagework.h"
+#include "common/flakeref.h"
+#include "common/resolve.h"
+
+#include "common/banned.h"
+
+static int put_tag(struct image_work *work, const struct flake_pin *pin,
+		   const struct image_head *head, struct err *err)
+{
+	const struct image_build *build = work->build;
+	struct tag_record tag = { .image = *head, .resolved = time(NULL) };
+
+	memcpy(tag.revision, pin->revision, sizeof(tag.revision));
+	return cache_put_tag(build->cache, build->name, &build->reference->tag,
+			     &tag, err);
+}
+
+static bool tag_is(const struct tag *tag, const char *text)
+{
+	return !strcmp(tag->text, text);
+}
+
+/*
+ * A tag that is no ref of git's may be what the image at latest calls itself.
+ * ERR_UNKNOWN, with what unknown says, if it is not.
+ */
+static int build_declared(struct image_work *work, const struct err *unknown,
+			  struct image_head *head, struct err *err)
+{
+	struct image_build latest = *work->build;
+	struct reference reference = { .tag.text = "latest" };
+	const struct tag *tag = &work->build->reference->tag;
+	autorecord record = RECORD_INIT;
+	struct tag_record tag_record;
+	struct flake_pin pin = FLAKE_PIN_INIT;
+	const char *colon = NULL;
+
+	latest.reference = &reference;
+	/* A wrong tag builds latest no more often than latest itself does. */
+	if (cache_get_tag(latest.cache, latest.name, &reference.tag,
+			  &tag_record, err) ||
+	    llabs(time(NULL) - tag_record.resolved) >=
+		    work->flake->image.max_age) {
+		if (image_build(&latest, head, err))
+			goto unknown;
+	} else {
+		*head = tag_record.image;
+	}
+	if (!image_read_record(work, &head->manifest.digest, head, &record,
+			       err) &&
+	    record.repo_tag)
+		colon = strrchr(record.repo_tag, ':');
+	if (!colon || strcmp(colon + 1, tag->text))
+		goto unknown;
+	memcpy(pin.revision, record.revision,
+	       strnlen(record.revision, sizeof(pin.revision) - 1));
+	return put_tag(work, &pin, head, err);
+unknown:
+	*err = *unknown;
+	return -1;
+}
+
+/* An index of all systems, or the image of the only one. */
+static int build_pinned(struct image_work *work, struct flake_pin *pin,
+			struct image_head *head, struct err *err)
+{
+	int rc = work->flake->image.nr_systems > 1
+			 ? image_find_or_make_index(work, pin, head, err)
+			 : image_find_or_make(work, pin, head, err);
+
+	return rc ? -1 : put_tag(work, pin, head, err);
+}
+
+/* A revision that is known needs neither git nor Nix. */
+static int find_revision(struct image_work *work, struct image_head *head,
+			 struct err *err)
+{
+	const struct tag *tag = &work->build->reference->tag;
+	struct flake_pin pin = FLAKE_PIN_INIT;
+	struct digest identity;
+	int rc;
+
+	if (!is_revision(tag->text))
+		return 0;
+	memcpy(pin.revision, tag->text, strlen(tag->text));
+	image_identity(work, &pin, &identity);
+	rc = image_find_known(work, &identity, head, err);
+	if (rc <= 0)
+		return rc;
+	return put_tag(work, &pin, head, err) ? -1 : 1;
+}
+
+int image_build_tag(struct image_work *work, struct image_head *head,
+		    struct err *err)
+{
+	const struct image_build *build = work->build;
+	struct resolve resolve = {
+		.settings = build->settings,
+		.cache = build->cache,
+		.flake = work->flake,
+		.nix = &work->nix,
+	};
+	const struct tag *tag = &build->reference->tag;
+	autopin pin = FLAKE_PIN_INIT;
+	int rc = find_revision(work, head, err);
+
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	image_work_phase(work, "asking what the flake is now");
+	if (resolve_tag(&resolve, tag, &pin, err)) {
+		struct err unknown = *err;
+
+		if (err->code != ERR_UNKNOWN || tag_is(tag, "latest") ||
+		    is_revision(tag->text))
+			return -1;
+		return build_declared(work, &unknown, head, err);
+	}
+	return build_pinned(work, &pin, head, err);
+}

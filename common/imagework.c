@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/imagework.h"
+#include "common/log.h"
+
+#include "common/banned.h"
+
+static int64_t monotonic_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* The log is a help: that it cannot be written ends no build. */
+void image_work_log(struct image_work *work, const char *data, size_t len)
+{
+	if (work->log_fd < 0 || len > work->log_left)
+		return;
+	if (write_all(work->log_fd, data, len))
+		work->log_left = 0;
+	else
+		work->log_left -= len;
+}
+
+void image_work_phase(struct image_work *work, const char *phase)
+{
+	const struct image_progress *progress = work->build->progress;
+	autofree char *line = xasprintf("flakehub: %s\n", phase);
+
+	image_work_log(work, line, strlen(line));
+	if (progress && progress->phase)
+		progress->phase(progress->arg, phase);
+}
+
+void image_work_stderr(void *arg, const char *data, size_t len)
+{
+	struct image_work *work = arg;
+	const struct image_progress *progress = work->build->progress;
+
+	for (size_t i = 0; i < len; i++) {
+		autostrbuf clean = STRBUF_INIT;
+
+		if (data[i] != '\n' && work->line.len < SMALL_FILE_MAX) {
+			strbuf_addch(&work->line, data[i]);
+			continue;
+		}
+		text_clean(&clean, work->line.buf, work->line.len);
+		strbuf_reset(&work->line);
+		if (progress && progress->line)
+			progress->line(progress->arg, clean.buf);
+		strbuf_addch(&clean, '\n');
+		image_work_log(work, clean.buf, clean.len);
+	}
+}
+
+static void on_bytes(void *arg, uint64_t tar_bytes)
+{
+	const struct image_progress *progress = arg;
+
+	if (progress->bytes)
+		progress->bytes(progress->arg, tar_bytes);
+}
+
+static void on_layer(void *arg, const struct layer_input *input,
+		     const struct layer *layer, bool made)
+{
+	const struct image_progress *progress = arg;
+
+	if (progress->layer)
+		progress->layer(progress->arg, made);
+}
+
+static void on_warning(void *arg, const char *message)
+{
+	const struct image_progress *progress = arg;
+
+	if (progress->warning)
+		progress->warning(progress->arg, message);
+}
+
+struct layer_progress image_work_progress(struct image_work *work)
+{
+	struct layer_progress none = { .bytes = NULL };
+
+	if (!work->build->progress)
+		return none;
+	return (struct layer_progress){
+		.bytes = on_bytes,
+		.layer = on_layer,
+		.warning = on_warning,
+		/* Only its const functions are called. */
+		.arg = (void *)(uintptr_t)work->build->progress,
+	};
+}
+
+char *image_root_of_process(const struct image_work *work)
+{
+	autofree char *name = xasprintf("builder.%ld", (long)getpid());
+
+	return cache_root_path(work->build->cache, name);
+}
+
+char *image_root_of_tag(const struct image_work *work)
+{
+	char hex[DIGEST_HEX_SIZE];
+	autofree char *name = xasprintf(
+		"tag.%s.%s", digest_hex(&work->key, hex), work->system);
+
+	return cache_root_path(work->build->cache, name);
+}
+
+int image_work_slot(struct image_work *work, struct err *err)
+{
+	const struct timespec pause = { .tv_nsec = 50000000 };
+	const struct settings *settings = work->build->settings;
+
+	for (bool told = false;; told = true) {
+		for (int64_t i = 0; i < settings->max_builds; i++) {
+			char name[32];
+			int fd;
+
+			snprintf(name, sizeof(name), "slot.%jd", (intmax_t)i);
+			fd = cache_lock(work->build->cache, name, 0, err);
+			if (fd >= 0 || err->code != ERR_BUSY)
+				return fd;
+		}
+		if (!told)
+			image_work_phase(work, "waiting for other builds");
+		if (monotonic_ms() > work->nix.deadline_ms)
+			return err_set(err, ERR_TIMED_OUT,
+				       "other builds took all of "
+				       "build-timeout");
+		nanosleep(&pause, NULL);
+	}
+}
