@@ -59,53 +59,44 @@ static enum answer unsatisfiable(struct response *response, uint64_t size)
 static enum answer send_by_us(const struct service *service,
 			      const struct call *call,
 			      const struct digest *digest,
+			      const struct range *range, uint64_t size,
 			      struct response *response)
 {
-	const struct request *request = call->request;
-	struct range range = { .first = 0 };
 	struct err err = ERR_INIT;
-	uint64_t size;
-	autoclose int fd = cache_open_blob(service->cache, digest, &size, &err);
+	autoclose int fd = cache_open_blob(service->cache, digest, NULL, &err);
 
 	if (fd < 0)
 		return endpoint_cache_failed(call, &err, response);
-	range.length = size;
 	response_field(response, "Accept-Ranges", "bytes");
-	/* RFC 9110, 14.2: a Range has no meaning but with GET. */
-	switch (request->head ? RANGE_ALL
-			      : range_parse(request_range(request, digest),
-					    size, &range)) {
-	case RANGE_UNSATISFIABLE:
-		return unsatisfiable(response, size);
-	case RANGE_PART:
+	if (range) {
 		response->status = 206;
 		response_field(response, "Content-Range",
 			       "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64,
-			       range.first, range.first + range.length - 1,
+			       range->first, range->first + range->length - 1,
 			       size);
-		break;
-	case RANGE_ALL:
-		break;
 	}
-	response->length = (int64_t)range.length;
-	response->offset = range.first;
-	if (!request->head)
+	response->length = (int64_t)(range ? range->length : size);
+	response->offset = range ? range->first : 0;
+	if (!call->request->head)
 		response->fd = steal_fd(&fd);
 	return ANSWER_NOW;
 }
 
 static enum answer send_blob(const struct service *service,
 			     const struct call *call,
-			     const struct digest *digest,
+			     const struct digest *digest, uint64_t size,
 			     struct response *response)
 {
 	enum settings_sendfile sendfile = service->settings->sendfile;
+	/* RFC 9110, 14.2: it has no meaning but with GET. */
+	const char *header = call->request->head
+				     ? NULL
+				     : request_range(call->request, digest);
 	struct range range;
-	uint64_t size;
+	enum range_kind kind = range_parse(header, size, &range);
 
 	if (sendfile == SENDFILE_X_SENDFILE &&
-	    range_count(request_range(call->request, digest)) >
-		    LIGHTTPD_RANGES_MAX) {
+	    range_count(header) > LIGHTTPD_RANGES_MAX) {
 		response_error(response, PROBLEM_RANGE_INVALID,
 			       "at most %d ranges in a request here",
 			       LIGHTTPD_RANGES_MAX);
@@ -115,15 +106,14 @@ static enum answer send_blob(const struct service *service,
 	response_field(response, "Cache-Control", CACHE_CONTROL_IMMUTABLE);
 	if (endpoint_not_modified(call, digest, response))
 		return ANSWER_NOW;
-	/* lighttpd's own 416 lacks the Content-Range. */
-	if (!call->request->head &&
-	    cache_has_blob(service->cache, digest, &size) &&
-	    range_parse(request_range(call->request, digest), size, &range) ==
-		    RANGE_UNSATISFIABLE)
+	/* lighttpd's own 416 says neither how long the blob is nor JSON. */
+	if (kind == RANGE_UNSATISFIABLE)
 		return unsatisfiable(response, size);
 	response_field(response, "Content-Type", "application/octet-stream");
 	if (sendfile == SENDFILE_NONE)
-		return send_by_us(service, call, digest, response);
+		return send_by_us(service, call, digest,
+				  kind == RANGE_PART ? &range : NULL, size,
+				  response);
 	send_by_server(service, digest, response);
 	return ANSWER_NOW;
 }
@@ -159,6 +149,7 @@ enum answer blob_answer(const struct service *service, struct call *call,
 	const struct err *failure;
 	struct failure record;
 	struct blob_link link;
+	uint64_t size;
 
 	if (!flake)
 		return ANSWER_NOW;
@@ -170,8 +161,8 @@ enum answer blob_answer(const struct service *service, struct call *call,
 			       : endpoint_cache_failed(call, &err, response);
 	if (!digest_equal(&link.flake, &flake->id))
 		return unknown(call, response);
-	if (cache_has_blob(service->cache, digest, NULL))
-		return send_blob(service, call, digest, response);
+	if (cache_has_blob(service->cache, digest, &size))
+		return send_blob(service, call, digest, size, response);
 	call->order.name = target->name;
 	call->order.reference.is_digest = true;
 	call->order.reference.digest = link.manifest;

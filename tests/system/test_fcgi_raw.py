@@ -122,6 +122,10 @@ def test_blob_by_server(serve, sendfile, field, value):
     many = server.get(f"/v2/web/blobs/{layer}", {
         "Range": "bytes=" + ",".join(f"{i}-{i}" for i in range(0, 22, 2))})
     assert many.status == (400 if sendfile == "x-sendfile" else 200)
+    beyond = server.get(f"/v2/web/blobs/{layer}",
+                        {"Range": "bytes=99999999-"})
+    assert beyond.status == 416 and field not in beyond.headers
+    assert beyond.headers["Content-Range"].startswith("bytes */")
 
 
 def test_blob_by_us(serve):
