@@ -22,6 +22,7 @@
  *   repositories/NAME/_tags/TAG       tag record; the one mutable kind
  *   builds/KEY/{log,failure}          KEY over name and reference
  *   git/FLAKE.refs                    refs of a flake's repository
+ *   git/FLAKE.names                   names of its packages
  *   git/FLAKE.git                     its commits that are at no tip
  *   locks/  roots/  tmp/
  *
@@ -211,6 +212,24 @@ MUST_CHECK int cache_put_refs(const struct cache *cache,
 			      const struct digest *flake,
 			      const struct refs_record *record,
 			      const char *text, size_t len, struct err *err);
+
+/*
+ * The names of a flake's packages, a line each, of the source named; and when
+ * that was asked, in seconds since 1970. The text is appended. ERR_UNKNOWN.
+ */
+struct names_record {
+	int64_t asked;
+	struct digest source;
+};
+
+MUST_CHECK int cache_get_names(const struct cache *cache,
+			       const struct digest *flake,
+			       struct names_record *record, struct strbuf *text,
+			       struct err *err);
+MUST_CHECK int cache_put_names(const struct cache *cache,
+			       const struct digest *flake,
+			       const struct names_record *record,
+			       const char *text, size_t len, struct err *err);
 
 /* Builds */
 

@@ -92,14 +92,15 @@ static int ask_git(const struct resolve *r, const struct flakeref *ref,
 int resolve_refs(const struct resolve *r, struct git_refs *refs,
 		 struct err *err)
 {
+	struct refs_record none = { .asked = time(NULL) };
 	autoflakeref ref = FLAKEREF_INIT;
 
 	*refs = (struct git_refs)GIT_REFS_INIT;
 	if (parse(r, &ref, err))
 		return -1;
-	if (!ref.clone_url || ref.rev)
-		return 0;
-	return ask_git(r, &ref, refs, err);
+	if (ref.clone_url && !ref.rev)
+		return ask_git(r, &ref, refs, err);
+	return cache_put_refs(r->cache, &r->flake->id, &none, "", 0, err);
 }
 
 static void pin_to(const struct flakeref *ref, const char *git_ref,

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+#include "common/catalog.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/alloc.h"
+#include "common/flake.h"
+#include "common/resolve.h"
+
+#include "common/banned.h"
+
+void name_list_release(struct name_list *list)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		free(list->names[i]);
+	free(list->names);
+	*list = (struct name_list)NAME_LIST_INIT;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Sort; of equal names keep one, or none if they must be unique. */
+static void sort_names(struct name_list *list, bool drop_doubles)
+{
+	size_t nr = 0;
+
+	qsort(list->names, list->nr, sizeof(*list->names), by_bytes);
+	for (size_t i = 0, end; i < list->nr; i = end) {
+		for (end = i + 1; end < list->nr; end++) {
+			if (strcmp(list->names[i], list->names[end]))
+				break;
+			free(list->names[end]);
+		}
+		if (drop_doubles && end > i + 1)
+			free(list->names[i]);
+		else
+			list->names[nr++] = list->names[i];
+	}
+	list->nr = nr;
+}
+
+int catalog_tags(const struct cache *cache, const struct flake_settings *flake,
+		 struct name_list *tags, int64_t *asked, struct err *err)
+{
+	struct refs_record record;
+	autostrbuf text = STRBUF_INIT;
+	autorefs refs = GIT_REFS_INIT;
+
+	*tags = (struct name_list)NAME_LIST_INIT;
+	if (cache_get_refs(cache, &flake->id, &record, &text, err) ||
+	    git_refs_parse(&refs, text.buf, text.len, err))
+		return -1;
+	*asked = record.asked;
+	tags->names = xcalloc(refs.nr + 1, sizeof(*tags->names));
+	for (size_t i = 0; i < refs.nr; i++) {
+		const struct git_ref *found;
+		struct err ambiguous;
+		struct tag tag;
+
+		/* Only what can be pulled, and that by this name. */
+		if (git_tag_of(refs.refs[i].name, &tag) ||
+		    !strcmp(tag.text, "latest") ||
+		    git_refs_find(&refs, &tag, &found, &ambiguous) ||
+		    found != &refs.refs[i])
+			continue;
+		tags->names[tags->nr++] = xstrdup(tag.text);
+	}
+	tags->names[tags->nr++] = xstrdup("latest");
+	sort_names(tags, false);
+	return 0;
+}
+
+/*
+ * The repository name of a package, as the settings map names: below the
+ * flake's own if it has one, in lower case. NULL if it cannot be one.
+ */
+static char *repository_of(const struct flake_settings *flake,
+			   const char *package)
+{
+	bool is_default = !strcmp(package, "default");
+	autofree char *name =
+		*flake->name && is_default
+			? xstrdup(flake->name)
+			: xasprintf("%s%s%s", flake->name,
+				    *flake->name ? "/" : "", package);
+	struct repository_name parsed;
+	struct err ignored;
+
+	for (char *c = name; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	/* A slash would name an attribute in a set. */
+	if (strchr(package, '/') ||
+	    repository_name_parse(&parsed, name, strlen(name), &ignored))
+		return NULL;
+	return steal_ptr(&name);
+}
+
+static void add_line(struct name_list *names, size_t *alloc, char *name)
+{
+	if (!name)
+		return;
+	ALLOC_GROW(names->names, names->nr, *alloc);
+	names->names[names->nr++] = name;
+}
+
+/* Call for each line, which is NUL-terminated. */
+static void add_lines(struct name_list *names, size_t *alloc,
+		      const struct flake_settings *flake, char *text)
+{
+	for (char *line = text, *next; *line; line = next) {
+		next = strchrnul(line, '\n');
+		if (*next)
+			*next++ = 0;
+		add_line(names, alloc, repository_of(flake, line));
+	}
+}
+
+int catalog_names(const struct cache *cache, const struct settings *settings,
+		  struct name_list *names, int64_t *asked, struct err *err)
+{
+	size_t alloc = 0;
+
+	*names = (struct name_list)NAME_LIST_INIT;
+	*asked = settings->nr_flakes ? INT64_MAX : 0;
+	for (size_t i = 0; i < settings->nr_flakes; i++) {
+		const struct flake_settings *flake = &settings->flakes[i];
+		struct names_record record = { .asked = 0 };
+		autostrbuf text = STRBUF_INIT;
+
+		if (cache_get_names(cache, &flake->id, &record, &text, err) &&
+		    err->code != ERR_UNKNOWN) {
+			name_list_release(names);
+			return -1;
+		}
+		if (record.asked < *asked)
+			*asked = record.asked;
+		if (text.len)
+			add_lines(names, &alloc, flake, text.buf);
+	}
+	sort_names(names, false);
+	return 0;
+}
+
+int catalog_has(const struct cache *cache, const struct flake_settings *flake,
+		const char *attribute)
+{
+	struct names_record record;
+	autostrbuf text = STRBUF_INIT;
+	struct err ignored;
+
+	if (!*attribute)
+		attribute = "default";
+	if (strchr(attribute, '/'))
+		return 1;
+	if (cache_get_names(cache, &flake->id, &record, &text, &ignored))
+		return -1;
+	for (char *line = text.buf, *next; *line; line = next) {
+		next = strchrnul(line, '\n');
+		if (*next)
+			*next++ = 0;
+		if (!strcasecmp(line, attribute))
+			return 1;
+	}
+	return 0;
+}
+
+/* The packages of all systems that the flake is served for. */
+static int list_packages(struct nix *nix, const struct flake_pin *pin,
+			 const struct flake_settings *flake, struct strbuf *out,
+			 struct err *err)
+{
+	for (size_t i = 0; i < flake->image.nr_systems; i++) {
+		struct name_list names;
+
+		if (flake_list_names(nix, pin, flake->image.systems[i],
+				     &names.names, &names.nr, err))
+			return -1;
+		for (size_t j = 0; j < names.nr; j++)
+			if (!strchr(names.names[j], '\n'))
+				strbuf_addf(out, "%s\n", names.names[j]);
+		name_list_release(&names);
+	}
+	return 0;
+}
+
+static void name_source(const struct flake_pin *pin,
+			const struct flake_settings *flake,
+			struct digest *source)
+{
+	autostrbuf text = STRBUF_INIT;
+
+	strbuf_addstr(&text, *pin->revision ? pin->revision : pin->nar_hash);
+	for (size_t i = 0; i < flake->image.nr_systems; i++)
+		strbuf_addf(&text, " %s", flake->image.systems[i]);
+	digest_of(text.buf, text.len, source);
+}
+
+static int refresh_names(const struct resolve *resolve, struct err *err)
+{
+	static const struct tag latest = { .text = "latest" };
+	const struct flake_settings *flake = resolve->flake;
+	struct names_record old, record = { .asked = 0 };
+	autopin pin = FLAKE_PIN_INIT;
+	autostrbuf text = STRBUF_INIT;
+
+	if (resolve_tag(resolve, &latest, &pin, err))
+		return -1;
+	name_source(&pin, flake, &record.source);
+	if (cache_get_names(resolve->cache, &flake->id, &old, &text, err) ||
+	    !digest_equal(&old.source, &record.source)) {
+		strbuf_reset(&text);
+		if (list_packages(resolve->nix, &pin, flake, &text, err))
+			return -1;
+	}
+	record.asked = time(NULL);
+	return cache_put_names(resolve->cache, &flake->id, &record, text.buf,
+			       text.len, err);
+}
+
+int catalog_refresh(const struct cache *cache, const struct settings *settings,
+		    const struct flake_settings *flake, struct err *err)
+{
+	autonix nix = NIX_INIT;
+	autorefs refs = GIT_REFS_INIT;
+	struct resolve resolve = {
+		.settings = settings,
+		.cache = cache,
+		.flake = flake,
+		.nix = &nix,
+	};
+
+	nix.import_from_derivation = settings->import_from_derivation;
+	if (resolve_refs(&resolve, &refs, err))
+		return -1;
+	return refresh_names(&resolve, err);
+}
