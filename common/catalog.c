@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/alloc.h"
+#include "common/credentials.h"
 #include "common/flake.h"
 #include "common/resolve.h"
 
@@ -229,6 +230,7 @@ int catalog_refresh(const struct cache *cache, const struct settings *settings,
 {
 	autonix nix = NIX_INIT;
 	autorefs refs = GIT_REFS_INIT;
+	autocredentials credentials = CREDENTIALS_INIT;
 	struct resolve resolve = {
 		.settings = settings,
 		.cache = cache,
@@ -237,6 +239,10 @@ int catalog_refresh(const struct cache *cache, const struct settings *settings,
 	};
 
 	nix.import_from_derivation = settings->import_from_derivation;
+	if (credentials_open(&credentials, cache, flake, err))
+		return -1;
+	nix.env = resolve.env = credentials.env;
+	nix.netrc = credentials.netrc;
 	if (resolve_refs(&resolve, &refs, err))
 		return -1;
 	return refresh_names(&resolve, err);

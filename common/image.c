@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/credentials.h"
 #include "common/imagework.h"
 #include "common/index.h"
 #include "common/log.h"
@@ -124,6 +125,20 @@ static int look_again(struct image_work *work, struct image_head *head,
 	return 1;
 }
 
+static int build_with_credentials(struct image_work *work,
+				  struct image_head *head, struct err *err)
+{
+	const struct image_build *build = work->build;
+	autocredentials credentials = CREDENTIALS_INIT;
+
+	if (credentials_open(&credentials, build->cache, work->flake, err))
+		return -1;
+	work->nix.env = credentials.env;
+	work->nix.netrc = credentials.netrc;
+	return build->reference->is_digest ? build_digest(work, head, err)
+					   : image_build_tag(work, head, err);
+}
+
 /* The build's lock is held. */
 static int build_locked(struct image_work *work, struct image_head *head,
 			struct err *err)
@@ -137,8 +152,7 @@ static int build_locked(struct image_work *work, struct image_head *head,
 	work->log_fd = cache_create_log(build->cache, &work->key, err);
 	if (work->log_fd < 0)
 		return -1;
-	rc = build->reference->is_digest ? build_digest(work, head, err)
-					 : image_build_tag(work, head, err);
+	rc = build_with_credentials(work, head, err);
 	if (!rc)
 		return cache_clear_failure(build->cache, &work->key, err);
 	failure.when = time(NULL);

@@ -105,6 +105,7 @@ int image_build_tag(struct image_work *work, struct image_head *head,
 		.cache = build->cache,
 		.flake = work->flake,
 		.nix = &work->nix,
+		.env = work->nix.env,
 	};
 	const struct tag *tag = &build->reference->tag;
 	autopin pin = FLAKE_PIN_INIT;

@@ -142,6 +142,7 @@ static int run(struct nix *nix, const char *const *argv, size_t out_max,
 {
 	struct spawn_run r = {
 		.argv = argv,
+		.env = nix->env,
 		.on_stderr = keep_tail,
 		.arg = nix,
 		.out_max = out_max,
@@ -172,8 +173,15 @@ static size_t nix_words(const struct nix *nix, const char **argv)
 		nix->import_from_derivation ? "true" : "false",
 	};
 
+	size_t n = ARRAY_SIZE(words);
+
 	memcpy(argv, words, sizeof(words));
-	return ARRAY_SIZE(words);
+	if (nix->netrc) {
+		argv[n++] = "--option";
+		argv[n++] = "netrc-file";
+		argv[n++] = nix->netrc;
+	}
+	return n;
 }
 
 int nix_flake_metadata(struct nix *nix, const char *url,

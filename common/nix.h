@@ -22,6 +22,8 @@ struct nix {
 	void *arg;
 	int64_t deadline_ms; /* CLOCK_MONOTONIC; < 0 for none */
 	bool import_from_derivation;
+	char *const *env;   /* NULL: spawn_environment() */
+	const char *netrc;  /* for its own downloads, or NULL */
 	struct strbuf tail; /* of stderr, of the command under way */
 };
 

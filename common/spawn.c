@@ -41,7 +41,9 @@ static const char *const allowed[] = {
 	/* Our own settings, for a builder that the keeper starts. */
 	"FLAKEHUB_CONFIG",
 	"XDG_CACHE_HOME",
+	"XDG_CONFIG_HOME",
 	"XDG_RUNTIME_DIR",
+	"XDG_STATE_HOME",
 };
 
 static char *environment[ARRAY_SIZE(allowed) + 3];

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+#include "common/credentials.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/spawn.h"
+
+#include "common/banned.h"
+
+/* Enough to tell a key from a netrc file. */
+#define START_SIZE 64
+
+void credentials_release(struct credentials *c)
+{
+	for (size_t i = 0; c->env && c->env[i]; i++)
+		free(c->env[i]);
+	free(c->env);
+	if (c->home) {
+		static const char *const links[] = { ".netrc", ".gitconfig" };
+
+		for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
+			autofree char *path =
+				xasprintf("%s/%s", c->home, links[i]);
+
+			unlink(path);
+		}
+		rmdir(c->home);
+	}
+	free(c->home);
+	*c = (struct credentials)CREDENTIALS_INIT;
+}
+
+static const char *get_env(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+/* Ours with one variable set; the array and its strings are owned. */
+static void set_env(struct credentials *c, const char *name, const char *value)
+{
+	size_t nr = 0, len = strlen(name);
+	char **env;
+
+	if (!c->env) {
+		char *const *ours = spawn_environment();
+
+		while (ours[nr])
+			nr++;
+		c->env = xcalloc(nr + 1, sizeof(*c->env));
+		for (size_t i = 0; i < nr; i++)
+			c->env[i] = xstrdup(ours[i]);
+	}
+	for (nr = 0; c->env[nr]; nr++) {
+		if (strncmp(c->env[nr], name, len) || c->env[nr][len] != '=')
+			continue;
+		free(c->env[nr]);
+		c->env[nr] = xasprintf("%s=%s", name, value);
+		return;
+	}
+	env = xreallocarray(c->env, nr + 2, sizeof(*env));
+	env[nr] = xasprintf("%s=%s", name, value);
+	env[nr + 1] = NULL;
+	c->env = env;
+}
+
+/* A word for a shell, which is what git runs GIT_SSH_COMMAND by. */
+static void quote(struct strbuf *out, const char *s)
+{
+	strbuf_addch(out, '\'');
+	for (; *s; s++) {
+		if (*s == '\'')
+			strbuf_addstr(out, "'\\''");
+		else
+			strbuf_addch(out, *s);
+	}
+	strbuf_addch(out, '\'');
+}
+
+static void use_key(struct credentials *c, const char *file)
+{
+	autostrbuf command = STRBUF_INIT;
+
+	strbuf_addstr(&command, "ssh -i ");
+	quote(&command, file);
+	/* No key of an agent's, and nobody to ask. */
+	strbuf_addstr(&command, " -o IdentitiesOnly=yes -o BatchMode=yes");
+	set_env(c, "GIT_SSH_COMMAND", command.buf);
+}
+
+/* What programs keep below the home folder stays where it was. */
+static void keep_folders(struct credentials *c, const char *home)
+{
+	static const struct {
+		const char *name, *folder;
+	} kept[] = {
+		{ "XDG_CACHE_HOME", ".cache" },
+		{ "XDG_CONFIG_HOME", ".config" },
+		{ "XDG_STATE_HOME", ".local/state" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		autofree char *path = xasprintf("%s/%s", home, kept[i].folder);
+		const char *set = get_env(kept[i].name);
+
+		set_env(c, kept[i].name, set ? set : path);
+	}
+}
+
+static int use_netrc(struct credentials *c, const struct cache *cache,
+		     const char *file, struct err *err)
+{
+	const char *home = get_env("HOME");
+	autofree char *netrc = NULL;
+
+	c->home = xasprintf("%s/tmp/home.%ld", cache->path, (long)getpid());
+	netrc = xasprintf("%s/.netrc", c->home);
+	if (mkdir(c->home, 0700) && errno != EEXIST)
+		return err_errno(err, "cannot make %s", c->home);
+	if (unlink(netrc) && errno != ENOENT)
+		return err_errno(err, "cannot replace %s", netrc);
+	if (symlink(file, netrc))
+		return err_errno(err, "cannot make %s", netrc);
+	if (home) {
+		autofree char *from = xasprintf("%s/.gitconfig", home);
+		autofree char *to = xasprintf("%s/.gitconfig", c->home);
+
+		/* git does without if it cannot be. */
+		if (!access(from, R_OK) && symlink(from, to) && errno != EEXIST)
+			return err_errno(err, "cannot make %s", to);
+		keep_folders(c, home);
+	}
+	set_env(c, "HOME", c->home);
+	c->netrc = file;
+	return 0;
+}
+
+static bool is_key(const char *start)
+{
+	return strstr(start, "-----BEGIN") && strstr(start, "PRIVATE KEY");
+}
+
+static bool is_netrc(const char *start)
+{
+	start += strspn(start, " \t\n");
+	return !strncmp(start, "machine", 7) || !strncmp(start, "default", 7) ||
+	       *start == '#';
+}
+
+int credentials_open(struct credentials *c, const struct cache *cache,
+		     const struct flake_settings *flake, struct err *err)
+{
+	const char *file = flake->credentials;
+	char start[START_SIZE] = "";
+	autoclose int fd = -1;
+	int rc = 0;
+
+	*c = (struct credentials)CREDENTIALS_INIT;
+	if (!file)
+		return 0;
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, start, sizeof(start) - 1) < 0) {
+		err_errno(err, "cannot read the credentials %s", file);
+		err->code = ERR_REFUSED;
+		return -1;
+	}
+	if (is_key(start))
+		use_key(c, file);
+	else if (is_netrc(start))
+		rc = use_netrc(c, cache, file, err);
+	else
+		rc = err_set(err, ERR_REFUSED,
+			     "the credentials %s are neither a netrc file, "
+			     "which begins with machine or default, nor an "
+			     "ssh private key",
+			     file);
+	if (rc)
+		credentials_release(c);
+	return rc;
+}
