@@ -2,37 +2,22 @@
 #include "common/closure.h"
 
 #include <assert.h>
-#include <stdbool.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
 #include "common/digest.h"
+#include "common/json.h"
 
 #include "common/banned.h"
 
-/*
- * What nix-store --dump-db prints, for each path:
- *
- * path, SHA-256 of its NAR in hex, size of its NAR, deriver or nothing,
- * number of references, and the references, each on a line of its own.
- */
+#define WHAT "nix path-info"
 
-struct text {
-	const char *next, *end;
-	size_t line;
-};
-
-/* A part of the text. */
-struct slice {
-	const char *s;
-	size_t len;
-};
-
+/* A path as it is read; the names of its edges are borrowed from the JSON. */
 struct entry {
 	struct closure_path path;
-	struct slice *edges;
-	size_t alloc;
+	const char **edges;
 };
 
 struct entries {
@@ -64,104 +49,116 @@ static void release_entries(struct entries *entries)
 	free(entries->e);
 }
 
-static int malformed(const struct text *text, const char *expected,
+/* "sha256-" and the base64 of 32 bytes, as browsers have it (SRI). */
+static int parse_sri(struct digest *digest, const char *s)
+{
+	static const char prefix[] = "sha256-";
+	unsigned char raw[DIGEST_RAW + 1];
+	size_t len = strlen(prefix);
+
+	if (strncmp(s, prefix, len) || strlen(s + len) != 44 ||
+	    strcspn(s + len, "=") != 43 ||
+	    EVP_DecodeBlock(raw, (const unsigned char *)s + len, 44) != 33)
+		return -1;
+	memcpy(digest->raw, raw, DIGEST_RAW);
+	return 0;
+}
+
+static int read_hash(struct json_object *json, const char *path, char **hash,
 		     struct err *err)
 {
-	return err_set(err, ERR_MALFORMED,
-		       "nix-store --dump-db, line %zu: expected %s", text->line,
-		       expected);
-}
-
-static int read_line(struct text *text, struct slice *line,
-		     const char *expected, struct err *err)
-{
-	const char *nl;
-
-	text->line++;
-	nl = memchr(text->next, '\n', (size_t)(text->end - text->next));
-	if (!nl || memchr(text->next, 0, (size_t)(nl - text->next)))
-		return malformed(text, expected, err);
-	line->s = text->next;
-	line->len = (size_t)(nl - text->next);
-	text->next = nl + 1;
-	return 0;
-}
-
-static int read_path(struct text *text, struct slice *path, struct err *err)
-{
-	static const char expected[] = "a store path";
-
-	if (read_line(text, path, expected, err) < 0)
-		return -1;
-	if (!path->len || path->s[0] != '/')
-		return malformed(text, expected, err);
-	return 0;
-}
-
-static int read_number(struct text *text, uint64_t *n, const char *expected,
-		       struct err *err)
-{
-	struct slice line;
-
-	if (read_line(text, &line, expected, err) < 0)
-		return -1;
-	*n = 0;
-	for (size_t i = 0; i < line.len; i++)
-		if (line.s[i] < '0' || line.s[i] > '9' ||
-		    __builtin_mul_overflow(*n, 10, n) ||
-		    __builtin_add_overflow(*n, line.s[i] - '0', n))
-			return malformed(text, expected, err);
-	return line.len ? 0 : malformed(text, expected, err);
-}
-
-static int read_hash(struct text *text, char **hash, struct err *err)
-{
-	static const char expected[] = "a NAR's SHA-256";
 	char out[DIGEST_STR_SIZE];
 	struct digest digest;
-	struct slice line;
+	const char *text;
 	struct err bad;
 
-	if (read_line(text, &line, expected, err) < 0)
+	if (json_need_string(json, "narHash", &text, WHAT, err))
 		return -1;
-	if (digest_parse_hex(&digest, line.s, line.len, &bad) < 0)
-		return malformed(text, expected, err);
+	if (parse_sri(&digest, text) &&
+	    digest_parse(&digest, text, strlen(text), &bad))
+		return err_set(err, ERR_MALFORMED,
+			       WHAT ": %s: narHash is no SHA-256: %.100s", path,
+			       text);
 	*hash = xstrdup(digest_str(&digest, out));
 	return 0;
 }
 
-static int read_edges(struct text *text, struct entry *e, struct err *err)
+static int read_edges(struct json_object *json, struct entry *e,
+		      struct err *err)
 {
-	const char *self = e->path.path;
-	struct slice edge;
-	uint64_t n;
+	struct json_object *references;
+	size_t nr;
 
-	if (read_number(text, &n, "the number of references", err) < 0)
+	if (json_need_array(json, "references", &references, WHAT, err))
 		return -1;
-	for (; n; n--) {
-		if (read_path(text, &edge, err) < 0)
-			return -1;
-		if (strlen(self) == edge.len && !memcmp(self, edge.s, edge.len))
-			continue;
-		ALLOC_GROW(e->edges, e->path.nr_edges, e->alloc);
-		e->edges[e->path.nr_edges++] = edge;
+	nr = json_object_array_length(references);
+	e->edges = xcalloc(nr, sizeof(*e->edges));
+	for (size_t i = 0; i < nr; i++) {
+		struct json_object *edge =
+			json_object_array_get_idx(references, i);
+
+		if (!json_object_is_type(edge, json_type_string))
+			return err_set(err, ERR_MALFORMED,
+				       WHAT ": %s: a reference is no text",
+				       e->path.path);
+		if (strcmp(json_object_get_string(edge), e->path.path))
+			e->edges[e->path.nr_edges++] =
+				json_object_get_string(edge);
 	}
 	return 0;
 }
 
-static int read_entry(struct text *text, struct entry *e, struct err *err)
+static int read_entry(struct entries *entries, const char *path,
+		      struct json_object *json, struct err *err)
 {
-	struct slice line;
+	struct entry *e;
+	int64_t size;
 
-	*e = (struct entry){ 0 };
-	if (read_path(text, &line, err) < 0)
+	ALLOC_GROW(entries->e, entries->nr, entries->alloc);
+	e = &entries->e[entries->nr++];
+	*e = (struct entry){ .path.path = xstrdup(path) };
+	if (path[0] != '/')
+		return err_set(err, ERR_MALFORMED,
+			       WHAT ": %.100s is no store path", path);
+	if (!json_object_is_type(json, json_type_object))
+		return err_set(err, ERR_MALFORMED, WHAT ": %s is not valid",
+			       path);
+	if (read_hash(json, path, &e->path.nar_hash, err) ||
+	    json_need_int(json, "narSize", &size, WHAT, err) ||
+	    json_need_int(json, "registrationTime", &e->path.registered, WHAT,
+			  err))
 		return -1;
-	e->path.path = xstrndup(line.s, line.len);
-	if (read_hash(text, &e->path.nar_hash, err) < 0 ||
-	    read_number(text, &e->path.nar_size, "a NAR's size", err) < 0 ||
-	    read_line(text, &line, "a deriver", err) < 0)
-		return -1;
-	return read_edges(text, e, err);
+	if (size < 0)
+		return err_set(err, ERR_MALFORMED,
+			       WHAT ": %s: narSize is below 0", path);
+	e->path.nar_size = (uint64_t)size;
+	return read_edges(json, e, err);
+}
+
+/* An object, a path a key: Nix 2.19 and later. */
+static int read_object(struct entries *entries, struct json_object *json,
+		       struct err *err)
+{
+	json_object_object_foreach(json, path, value)
+	{
+		if (read_entry(entries, path, value, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int read_array(struct entries *entries, struct json_object *json,
+		      struct err *err)
+{
+	for (size_t i = 0; i < json_object_array_length(json); i++) {
+		struct json_object *value = json_object_array_get_idx(json, i);
+		const char *path;
+
+		if (json_need_string(value, "path", &path, WHAT, err) ||
+		    read_entry(entries, path, value, err))
+			return -1;
+	}
+	return 0;
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -171,24 +168,27 @@ static int compare_entries(const void *a, const void *b)
 	return strcmp(x->path.path, y->path.path);
 }
 
-static int read_entries(struct entries *entries, const char *s, size_t len,
+static int read_entries(struct entries *entries, struct json_object *json,
 			struct err *err)
 {
-	struct text text = { .next = s, .end = s + len };
+	int rc;
 
-	while (text.next < text.end) {
-		ALLOC_GROW(entries->e, entries->nr, entries->alloc);
-		if (read_entry(&text, &entries->e[entries->nr++], err) < 0)
-			return -1;
-	}
+	if (json_object_is_type(json, json_type_object))
+		rc = read_object(entries, json, err);
+	else if (json_object_is_type(json, json_type_array))
+		rc = read_array(entries, json, err);
+	else
+		return err_set(err, ERR_MALFORMED,
+			       WHAT ": neither an array nor an object");
+	if (rc)
+		return -1;
 	if (entries->nr)
 		qsort(entries->e, entries->nr, sizeof(*entries->e),
 		      compare_entries);
 	for (size_t i = 1; i < entries->nr; i++)
 		if (!compare_entries(&entries->e[i - 1], &entries->e[i]))
 			return err_set(err, ERR_MALFORMED,
-				       "nix-store --dump-db: %s stands there "
-				       "twice",
+				       WHAT ": %s stands there twice",
 				       entries->e[i].path.path);
 	return 0;
 }
@@ -200,17 +200,14 @@ static int compare_indices(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-static ssize_t find(const struct closure *closure, const char *s, size_t len)
+ssize_t closure_find(const struct closure *closure, const char *path)
 {
 	size_t low = 0, high = closure->nr;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		const char *path = closure->paths[middle].path;
-		int order = strncmp(path, s, len);
+		int order = strcmp(closure->paths[middle].path, path);
 
-		if (!order && path[len])
-			order = 1;
 		if (!order)
 			return (ssize_t)middle;
 		if (order < 0)
@@ -223,20 +220,18 @@ static ssize_t find(const struct closure *closure, const char *s, size_t len)
 
 /* Turn the names of a path's edges into indices. */
 static int resolve(struct closure *closure, struct closure_path *path,
-		   const struct slice *edges, struct err *err)
+		   const char *const *edges, struct err *err)
 {
 	size_t nr = 0;
 
 	path->edges = xcalloc(path->nr_edges, sizeof(*path->edges));
 	for (size_t i = 0; i < path->nr_edges; i++) {
-		ssize_t to = find(closure, edges[i].s, edges[i].len);
+		ssize_t to = closure_find(closure, edges[i]);
 
 		if (to < 0)
 			return err_set(err, ERR_MALFORMED,
-				       "nix-store --dump-db: %s needs %.*s, "
-				       "which is not there",
-				       path->path, (int)edges[i].len,
-				       edges[i].s);
+				       WHAT ": %s needs %s, which is not there",
+				       path->path, edges[i]);
 		path->edges[nr++] = (size_t)to;
 	}
 	qsort(path->edges, nr, sizeof(*path->edges), compare_indices);
@@ -247,11 +242,11 @@ static int resolve(struct closure *closure, struct closure_path *path,
 	return 0;
 }
 
-int closure_parse(struct closure *closure, const char *text, size_t len,
-		  struct err *err)
+int closure_read(struct closure *closure, struct json_object *json,
+		 struct err *err)
 {
 	struct entries entries = { 0 };
-	int rc = read_entries(&entries, text, len, err);
+	int rc = read_entries(&entries, json, err);
 
 	*closure = (struct closure)CLOSURE_INIT;
 	if (!rc) {
@@ -267,11 +262,6 @@ int closure_parse(struct closure *closure, const char *text, size_t len,
 			     err);
 	release_entries(&entries);
 	return rc;
-}
-
-ssize_t closure_find(const struct closure *closure, const char *path)
-{
-	return find(closure, path, strlen(path));
 }
 
 void closure_mark(const struct closure *closure, size_t root,

@@ -8,6 +8,8 @@
 
 #include "common/err.h"
 
+struct json_object;
+
 /*
  * A closure: store paths, each with its size and the edges to the others that
  * it needs, as Nix's database has them. Sorted by path, none twice; every
@@ -15,10 +17,11 @@
  */
 
 struct closure_path {
-	char *path;	   /* /nix/store/HASH-name */
-	char *nar_hash;	   /* "sha256:" and hex */
-	uint64_t nar_size; /* bytes */
-	size_t *edges;	   /* indices into paths, sorted, without itself */
+	char *path;	    /* /nix/store/HASH-name */
+	char *nar_hash;	    /* "sha256:" and hex */
+	uint64_t nar_size;  /* bytes */
+	int64_t registered; /* by the store, in seconds since 1970 */
+	size_t *edges;	    /* indices into paths, sorted, without itself */
 	size_t nr_edges;
 };
 
@@ -36,12 +39,12 @@ void closure_release(struct closure *closure);
 #define autoclosure __attribute__((cleanup(closure_release))) struct closure
 
 /*
- * Parse what `nix-store --dump-db PATHS…` prints of a whole closure.
- * ERR_MALFORMED names the line; an edge out of the text is dropped only if it
- * is the path itself, else malformed.
+ * Read what `nix path-info --json --recursive PATH` prints, in the form of
+ * any Nix: an array, or since 2.19 an object. ERR_MALFORMED names the path;
+ * so is an edge that leads out of what is there.
  */
-MUST_CHECK int closure_parse(struct closure *closure, const char *text,
-			     size_t len, struct err *err);
+MUST_CHECK int closure_read(struct closure *closure, struct json_object *json,
+			    struct err *err);
 
 /* The index of a path, or -1. */
 ssize_t closure_find(const struct closure *closure, const char *path);

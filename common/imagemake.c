@@ -61,6 +61,7 @@ static int realise(struct image_work *work, struct flake_pin *pin,
 {
 	struct source_output output;
 	autostrbuf name = STRBUF_INIT;
+	ssize_t index;
 
 	name_flake(work, &name);
 	image_work_phase(work, "evaluating");
@@ -73,9 +74,13 @@ static int realise(struct image_work *work, struct flake_pin *pin,
 	image_work_phase(work, "building");
 	if (nix_realise_output(&work->nix, m->output.drv_path, m->output.output,
 			       root, &m->output_path, err) ||
-	    nix_closure(&work->nix, m->output_path.buf, &m->closure, err) ||
-	    nix_registration_time(&work->nix, m->output_path.buf, &m->now, err))
+	    nix_closure(&work->nix, m->output_path.buf, &m->closure, err))
 		return -1;
+	index = closure_find(&m->closure, m->output_path.buf);
+	if (index < 0)
+		return err_set(err, ERR_NIX, "the closure of %s is without it",
+			       m->output_path.buf);
+	m->now = m->closure.paths[index].registered;
 	output = (struct source_output){
 		.path = m->output_path.buf,
 		.closure = &m->closure,

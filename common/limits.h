@@ -29,7 +29,7 @@
 #define SETTINGS_MAX	     (1u << 20)
 /* JSON of nix eval and nix flake metadata: large locks reach a few MB. */
 #define NIX_JSON_MAX	     (64u << 20)
-/* nix-store --dump-db of a closure: 10,000 paths with references. */
+/* nix path-info of a closure: 10,000 paths with references. */
 #define NIX_CLOSURE_MAX	     (256u << 20)
 /* What is kept of a build's log; Nix's own limit is a setting of Nix. */
 #define BUILD_LOG_MAX	     (64u << 20)

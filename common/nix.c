@@ -293,82 +293,22 @@ int nix_realise_path(struct nix *nix, const char *store_path, const char *root,
 	return realise(nix, store_path, root, &out, err);
 }
 
-static const char **words_of(char *text, const char *const *first,
-			     size_t nr_first)
-{
-	const char **argv = NULL;
-	size_t nr = 0, alloc = 0;
-
-	for (size_t i = 0; i < nr_first; i++) {
-		ALLOC_GROW(argv, nr, alloc);
-		argv[nr++] = first[i];
-	}
-	for (char *line = text, *next; *line; line = next) {
-		next = strchrnul(line, '\n');
-		if (*next)
-			*next++ = 0;
-		ALLOC_GROW(argv, nr, alloc);
-		argv[nr++] = line;
-	}
-	ALLOC_GROW(argv, nr, alloc);
-	argv[nr] = NULL;
-	return argv;
-}
-
 int nix_closure(struct nix *nix, const char *store_path,
 		struct closure *closure, struct err *err)
-{
-	static const char *const dump[] = { "nix-store", "--dump-db" };
-	const char *const query[] = { "nix-store", "-qR", store_path, NULL };
-	autostrbuf paths = STRBUF_INIT, db = STRBUF_INIT;
-	autofree const char **argv = NULL;
-
-	if (run(nix, query, NIX_CLOSURE_MAX, &paths, err))
-		return -1;
-	argv = words_of(paths.buf, dump, ARRAY_SIZE(dump));
-	if (run(nix, argv, NIX_CLOSURE_MAX, &db, err))
-		return -1;
-	return closure_parse(closure, db.buf, db.len, err);
-}
-
-/* An array of one object, or since Nix 2.19 an object with one key. */
-static struct json_object *first_of(struct json_object *json)
-{
-	if (json_object_is_type(json, json_type_array))
-		return json_object_array_get_idx(json, 0);
-	if (json_object_is_type(json, json_type_object)) {
-		json_object_object_foreach(json, key, value)
-		{
-			(void)key;
-			return value;
-		}
-	}
-	return NULL;
-}
-
-int nix_registration_time(struct nix *nix, const char *store_path,
-			  int64_t *time, struct err *err)
 {
 	const char *argv[WORDS_MAX + 10];
 	size_t n = nix_words(nix, argv);
 	autostrbuf out = STRBUF_INIT;
 	autojson *json = NULL;
-	struct json_object *info;
 
 	argv[n++] = "path-info";
 	argv[n++] = "--json";
+	argv[n++] = "--recursive";
 	argv[n++] = "--";
 	argv[n++] = store_path;
 	argv[n++] = NULL;
-	if (run(nix, argv, NIX_JSON_MAX, &out, err) ||
+	if (run(nix, argv, NIX_CLOSURE_MAX, &out, err) ||
 	    json_parse(&json, out.buf, out.len, "nix path-info", err))
 		return -1;
-	info = first_of(json);
-	if (!json_object_is_type(info, json_type_object))
-		return err_set(err, ERR_NIX,
-			       "nix path-info knows nothing of "
-			       "%s",
-			       store_path);
-	return json_need_int(info, "registrationTime", time, "nix path-info",
-			     err);
+	return closure_read(closure, json, err);
 }

@@ -12,8 +12,8 @@
 struct json_object;
 
 /*
- * Nix, by the commands whose output is the same in every version from 2.8 on:
- * a flake reference in, JSON or store paths out. All that Nix says on stderr
+ * Nix, by commands whose output is understood of every version from 2.8 on: a
+ * flake reference in, JSON or store paths out. All that Nix says on stderr
  * goes to the build's log; when it fails, the end of that is the error.
  */
 struct nix {
@@ -68,9 +68,5 @@ MUST_CHECK int nix_realise_path(struct nix *nix, const char *store_path,
 /* The closure of a store path that is there. */
 MUST_CHECK int nix_closure(struct nix *nix, const char *store_path,
 			   struct closure *closure, struct err *err);
-
-/* When the store got the path, in seconds since 1970. */
-MUST_CHECK int nix_registration_time(struct nix *nix, const char *store_path,
-				     int64_t *time, struct err *err);
 
 #endif

@@ -5,21 +5,28 @@
 
 #include "common/alloc.h"
 #include "common/closure.h"
+#include "common/json.h"
+#include "tests/unit/closuretext.h"
 
 #include "common/banned.h"
 
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define S   "/nix/store/"
+#define B64 "LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE="
+#define BAD "*XEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE="
+#define SRI "sha256-" B64
+#define SRI_HEX                                                                \
+	"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
 
 static const char text[] = S "c-app\n" HEX "\n300\n" S "x.drv\n4\n" /**/
 	S "b-lib\n" S "a-libc\n" S "c-app\n" S "b-lib\n"	    /**/
 	S "b-lib\n" HEX "\n200\n\n1\n" S "a-libc\n"		    /**/
 	S "a-libc\n" HEX "\n100\n\n1\n" S "a-libc\n"		    /**/
-	S "a-lib\n" HEX "\n18446744073709551615\n\n0\n";
+	S "a-lib\n" HEX "\n9223372036854775807\n\n0\n";
 
 static int parse(struct closure *closure, const char *s, struct err *err)
 {
-	return closure_parse(closure, s, strlen(s), err);
+	return closure_from_text(closure, s, err);
 }
 
 static void test_parse(void **state)
@@ -31,7 +38,7 @@ static void test_parse(void **state)
 		fail_msg("%s", err.msg);
 	assert_int_equal(c.nr, 4);
 	assert_string_equal(c.paths[0].path, S "a-lib");
-	assert_true(c.paths[0].nar_size == UINT64_MAX);
+	assert_true(c.paths[0].nar_size == INT64_MAX);
 	assert_int_equal(c.paths[0].nr_edges, 0);
 	assert_string_equal(c.paths[1].path, S "a-libc");
 	assert_int_equal(c.paths[1].nr_edges, 0);
@@ -76,40 +83,82 @@ static void test_mark(void **state)
 	assert_memory_equal(half, "\0\1\1\1", 4);
 }
 
+/* Both forms: an array before Nix 2.19, an object since. */
+static void test_forms(void **state)
+{
+	static const char *const forms[] = {
+		"[{\"path\":\"" S "a\",\"narHash\":\"" SRI "\",\"narSize\":7,"
+		"\"references\":[],\"registrationTime\":3}]",
+		"{\"" S "a\":{\"narHash\":\"" SRI "\",\"narSize\":7,"
+		"\"references\":[\"" S "a\"],\"registrationTime\":3}}",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		autoclosure c = CLOSURE_INIT;
+		struct err err = ERR_INIT;
+		autojson *json = NULL;
+
+		assert_int_equal(json_parse(&json, forms[i], strlen(forms[i]),
+					    "test", &err),
+				 0);
+		if (closure_read(&c, json, &err))
+			fail_msg("%s", err.msg);
+		assert_int_equal(c.nr, 1);
+		assert_string_equal(c.paths[0].path, S "a");
+		assert_string_equal(c.paths[0].nar_hash, "sha256:" SRI_HEX);
+		assert_int_equal(c.paths[0].nar_size, 7);
+		assert_int_equal(c.paths[0].registered, 3);
+		assert_int_equal(c.paths[0].nr_edges, 0);
+	}
+}
+
+#define PATH(rest) "[{\"path\":\"" S "a\"," rest "}]"
+#define GOOD	   "\"narHash\":\"" SRI "\",\"narSize\":1,\"registrationTime\":1"
+
 static void test_wrong(void **state)
 {
 	static const struct {
-		const char *name, *text, *message;
+		const char *name, *json, *message;
 	} cases[] = {
-		{ "empty line", "\n", "line 1: expected a store path" },
-		{ "relative", "a\n", "line 1: expected a store path" },
-		{ "no end", S "a", "line 1: expected a store path" },
-		{ "no hash", S "a\n", "line 2: expected a NAR's SHA-256" },
-		{ "bad hash", S "a\nabc\n",
-		  "line 2: expected a NAR's SHA-256" },
-		{ "no size", S "a\n" HEX "\n\n",
-		  "line 3: expected a NAR's size" },
-		{ "bad size", S "a\n" HEX "\n-1\n",
-		  "line 3: expected a NAR's size" },
-		{ "large size", S "a\n" HEX "\n18446744073709551616\n",
-		  "line 3: expected a NAR's size" },
-		{ "no deriver", S "a\n" HEX "\n1\n",
-		  "line 4: expected a deriver" },
-		{ "no number", S "a\n" HEX "\n1\n\n",
-		  "line 5: expected the number of references" },
-		{ "few references", S "a\n" HEX "\n1\n\n99999999999\n" S "a\n",
-		  "line 7: expected a store path" },
-		{ "edge out", S "a\n" HEX "\n1\n\n1\n" S "b\n",
+		{ "text", "\"a\"", "neither an array nor an object" },
+		{ "not valid", "{\"" S "a\":null}", S "a is not valid" },
+		{ "relative", "[{\"path\":\"a\"}]", "a is no store path" },
+		{ "no path", "[{}]", "path" },
+		{ "no hash", PATH("\"narSize\":1"), "narHash" },
+		{ "short hash", PATH("\"narHash\":\"sha256-AAAA\""),
+		  S "a: narHash is no SHA-256: sha256-AAAA" },
+		{ "other hash", PATH("\"narHash\":\"sha512-" B64 "\""),
+		  "narHash is no SHA-256: sha512-" },
+		{ "bad base64", PATH("\"narHash\":\"sha256-" BAD "\""),
+		  "narHash is no SHA-256" },
+		{ "size", PATH("\"narHash\":\"" SRI "\",\"narSize\":\"1\""),
+		  "narSize" },
+		{ "below 0",
+		  PATH("\"narHash\":\"" SRI "\",\"narSize\":-1,"
+		       "\"registrationTime\":1"),
+		  S "a: narSize is below 0" },
+		{ "no time", PATH("\"narHash\":\"" SRI "\",\"narSize\":1"),
+		  "registrationTime" },
+		{ "no references", PATH(GOOD), "references" },
+		{ "number", PATH(GOOD ",\"references\":[1]"),
+		  S "a: a reference is no text" },
+		{ "edge out", PATH(GOOD ",\"references\":[\"" S "b\"]"),
 		  S "a needs " S "b, which is not there" },
-		{ "twice", S "a\n" HEX "\n1\n\n0\n" S "a\n" HEX "\n1\n\n0\n",
+		{ "twice",
+		  "[{\"path\":\"" S "a\"," GOOD ",\"references\":[]},"
+		  "{\"path\":\"" S "a\"," GOOD ",\"references\":[]}]",
 		  S "a stands there twice" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		autoclosure c = CLOSURE_INIT;
 		struct err err = ERR_INIT;
+		autojson *json = NULL;
 
-		check(cases[i].name, parse(&c, cases[i].text, &err) < 0);
+		check(cases[i].name,
+		      !json_parse(&json, cases[i].json, strlen(cases[i].json),
+				  "test", &err));
+		check(cases[i].name, closure_read(&c, json, &err) < 0);
 		check(cases[i].name, err.code == ERR_MALFORMED);
 		if (!strstr(err.msg, cases[i].message))
 			fail_msg("%s: got '%s'", cases[i].name, err.msg);
@@ -119,9 +168,8 @@ static void test_wrong(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),
-		cmocka_unit_test(test_find),
-		cmocka_unit_test(test_mark),
+		cmocka_unit_test(test_parse), cmocka_unit_test(test_find),
+		cmocka_unit_test(test_mark),  cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_wrong),
 	};
 

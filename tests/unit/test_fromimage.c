@@ -13,6 +13,7 @@
 #include "common/store.h"
 #include "tests/unit/pack.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/closuretext.h"
 
 #include "common/banned.h"
 
@@ -124,7 +125,7 @@ static int open_conf(const struct world *w, struct source *source,
 
 	unlink(real);
 	scratch_write(real, conf, strlen(conf));
-	if (closure_parse(&closure, db, strlen(db), err))
+	if (closure_from_text(&closure, db, err))
 		fail_msg("%s", err->msg);
 	return source_open(source, &output, err);
 }

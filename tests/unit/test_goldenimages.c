@@ -16,6 +16,7 @@
 #include "common/store.h"
 #include "tests/unit/goldentrees.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/closuretext.h"
 
 #include "common/banned.h"
 
@@ -188,7 +189,7 @@ static void check_case(size_t i, enum compression compression)
 
 	make_world(&w, i);
 	output.path = w.conf;
-	if (closure_parse(&closure, w.db.buf, w.db.len, &err) ||
+	if (closure_from_text(&closure, w.db.buf, &err) ||
 	    source_open(&source, &output, &err))
 		fail_msg("%s: %s", name, err.msg);
 	layers = xcalloc(source.nr, sizeof(*layers));

@@ -7,6 +7,7 @@
 #include "common/alloc.h"
 #include "common/plan.h"
 #include "common/strbuf.h"
+#include "tests/unit/closuretext.h"
 
 #include "common/banned.h"
 
@@ -37,7 +38,7 @@ static void make_closure(struct closure *closure, const struct made *made,
 			strbuf_addf(&text, "/nix/store/%04d\n",
 				    made[i].name + 1);
 	}
-	if (closure_parse(closure, text.buf, text.len, &err) < 0)
+	if (closure_from_text(closure, text.buf, &err) < 0)
 		fail_msg("%s", err.msg);
 }
 

@@ -12,6 +12,7 @@
 #include "common/source.h"
 #include "common/store.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/closuretext.h"
 
 #include "common/banned.h"
 
@@ -60,7 +61,7 @@ static void make_closure(struct closure *closure)
 		for (size_t j = 0; j < nr; j++)
 			strbuf_addf(&text, "%s\n", paths[i].edges[j]);
 	}
-	if (closure_parse(closure, text.buf, text.len, &err))
+	if (closure_from_text(closure, text.buf, &err))
 		fail_msg("%s", err.msg);
 }
 
