@@ -52,7 +52,8 @@ testlib_c := $(filter-out $(test_c),$(wildcard tests/unit/*.c))
 fcgilib_c := $(filter-out fcgi/main.c,$(fcgi_c))
 headers   := $(wildcard common/*.h fcgi/*.h cli/*.h tests/unit/*.h)
 manuals   := $(wildcard man/*.[1-9])
-sources   := $(common_c) $(fcgi_c) $(cli_c) $(test_c) $(testlib_c)
+bench_c   := $(wildcard bench/*.c)
+sources   := $(common_c) $(fcgi_c) $(cli_c) $(test_c) $(testlib_c) $(bench_c)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 common_a := $(BUILD)/common.a
@@ -60,7 +61,9 @@ units    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(test_c))
 programs := $(if $(filter cli/main.c,$(cli_c)),$(BUILD)/flakehub) \
 	$(if $(filter fcgi/main.c,$(fcgi_c)),$(BUILD)/flakehub.fcgi)
 
-.PHONY: all check check-cpu install clean check-headers format format-check lint FORCE
+PYTHON ?= /usr/bin/python3
+
+.PHONY: all bench check check-cpu install clean check-headers format format-check lint FORCE
 .DELETE_ON_ERROR:
 all: $(programs) $(common_a)
 
@@ -100,6 +103,15 @@ check: $(units) all
 		$$t >$$t.log 2>&1 && echo "ok   $${t##*/}" || \
 		{ failed=1; echo "FAIL $${t##*/}"; cat $$t.log; }; \
 	done; exit $$failed
+
+# Programs of the benchmark; bench/README.md says what it does and prints.
+benches := $(patsubst bench/%.c,$(BUILD)/bench/%,$(bench_c))
+$(BUILD)/bench/%: $(BUILD)/bench/%.o $(common_a)
+	@echo "  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FCGI_LIBS) $(LIBS)
+bench: $(benches) all
+	scripts/install-deps bench
+	FLAKEHUB_BUILD=$(BUILD) $(PYTHON) bench/run.py
 
 # The same compressed bytes on CPUs without what this one has.
 QEMU ?= qemu-x86_64
