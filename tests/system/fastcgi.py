@@ -152,10 +152,12 @@ class Server:
     def responder(self):
         """Its process id: the child of the keeper that is the same program.
         """
-        for pid, command in descendants(self.keeper).items():
-            if command.split()[0] == str(RESPONDER) and pid != self.keeper:
-                return pid
-        return None
+        while True:
+            found = [pid for pid, command in descendants(self.keeper).items()
+                     if command.split()[0] == str(RESPONDER)]
+            # A builder looks the same until it has called execve(2).
+            if len(found) < 2:
+                return found[0] if found else None
 
     def builders(self):
         return [pid for pid, command in descendants().items()
