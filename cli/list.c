@@ -13,6 +13,7 @@
 #include "common/flake.h"
 #include "common/json.h"
 #include "common/limits.h"
+#include "common/resolve.h"
 
 #include "common/banned.h"
 
@@ -164,6 +165,30 @@ static int64_t deadline(int64_t ms)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000 + ms;
 }
 
+/*
+ * What latest is now, as for a pull. That is noted in the cache: where there
+ * is none yet, or another user's, Nix alone is asked.
+ */
+static int pin_latest(const struct settings *settings,
+		      const struct flake_settings *flake, struct nix *nix,
+		      struct flake_pin *pin, struct err *err)
+{
+	autocache readable = CACHE_INIT, cache = CACHE_INIT;
+	struct err ignored = ERR_INIT;
+	struct resolve resolve = { .settings = settings,
+				   .cache = &cache,
+				   .flake = flake,
+				   .nix = nix };
+	struct tag latest;
+
+	if (cache_open(&readable, settings->cache_dir, CACHE_READ, &ignored) ||
+	    cache_open(&cache, settings->cache_dir, CACHE_WRITE, &ignored))
+		return pin_now(nix, flake->url, pin, err);
+	if (tag_parse(&latest, "latest", 6, err) < 0)
+		return -1;
+	return resolve_tag(&resolve, &latest, pin, err);
+}
+
 static int add_packages(struct list *list, const struct flake_settings *flake,
 			struct err *err)
 {
@@ -174,7 +199,7 @@ static int add_packages(struct list *list, const struct flake_settings *flake,
 
 	nix.deadline_ms = deadline(NAMES_TIMEOUT_MS);
 	nix.import_from_derivation = list->settings->import_from_derivation;
-	if (pin_now(&nix, flake->url, &pin, err) < 0 ||
+	if (pin_latest(list->settings, flake, &nix, &pin, err) < 0 ||
 	    flake_list_names(&nix, &pin, flake->image.systems[0], &names, &nr,
 			     err) < 0)
 		return -1;

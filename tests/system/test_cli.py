@@ -74,6 +74,11 @@ def settings(directory, text):
     return dict(nix.environment(directory), FLAKEHUB_CONFIG=str(file))
 
 
+def git(folder, *args):
+    run(["git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-C",
+         folder, *args]).ok()
+
+
 def test_config_order(directory):
     """--config wins over FLAKEHUB_CONFIG."""
     env = settings(directory, "")
@@ -125,6 +130,22 @@ def test_what_another_flake_left(directory, simple):
     assert "latest" not in run([FLAKEHUB, "list"], env=env).ok().out
     result = run([FLAKEHUB, "inspect", "hello"], env=env)
     assert result.status == 1 and "settings" in result.err
+
+
+def test_list_of_a_repository(directory, simple):
+    """Whose default branch is not master, which Nix would ask for."""
+    flake = nix.copy_flake(simple, directory / "tree")
+    git(flake, "init", "-q", "-b", "trunk")
+    git(flake, "add", ".")
+    git(flake, "commit", "-qm", "x")
+    git(directory, "clone", "-q", "--bare", flake, directory / "bare.git")
+    env = settings(directory,
+                   f"[flake]\nurl = git+file://{directory}/bare.git\n")
+    run([FLAKEHUB, "build", "hello"], env=env).ok()
+    out = run([FLAKEHUB, "list"], env=env).ok().out
+    assert re.search(r"^hello +latest +[0-9a-f]{12} +[0-9a-f]{8} ", out,
+                     re.MULTILINE)
+    assert re.search(r"^many +-$", out, re.MULTILINE)
 
 
 def manual_settings():
@@ -182,11 +203,6 @@ def serve(directory):
     yield get
     for process in started:
         process.stop(signal.SIGINT)
-
-
-def git(folder, *args):
-    run(["git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-C",
-         folder, *args]).ok()
 
 
 def test_serve_git(serve, simple, directory):
