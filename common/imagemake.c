@@ -251,7 +251,9 @@ int image_make(struct image_work *work, struct flake_pin *pin,
 	       const struct digest *identity, struct image_head *head,
 	       struct err *err)
 {
-	autofree char *root = image_root_of_process(work);
+	bool is_tag = !work->build->reference->is_digest;
+	autofree char *root =
+		is_tag ? image_root_of_tag(work) : image_root_of_process(work);
 	struct making m = MAKING_INIT;
 	int rc = make(work, pin, identity, root, &m, head, err);
 
@@ -259,14 +261,9 @@ int image_make(struct image_work *work, struct flake_pin *pin,
 	if (rc && m.found && err->code == ERR_UNKNOWN)
 		err->code = ERR_REFUSED;
 
-	/* The tag's root, made while ours is there, takes over. */
-	if (!rc && !work->build->reference->is_digest) {
-		autofree char *tag_root = image_root_of_tag(work);
-
-		rc = nix_realise_path(&work->nix, m.output_path.buf, tag_root,
-				      err);
-	}
-	unlink(root);
+	/* A tag's root stays until the tag is of another output. */
+	if (!is_tag)
+		unlink(root);
 	making_release(&m);
 	return rc;
 }

@@ -13,6 +13,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/spawn.h"
+#include "common/store.h"
 
 #include "common/banned.h"
 
@@ -237,7 +238,20 @@ void nix_quote(struct strbuf *out, const char *s)
 	strbuf_addch(out, '"');
 }
 
-/* root is a link that Nix makes anew, unless something is in its way. */
+/*
+ * root is a link that Nix replaces in the end, and only if it leads into the
+ * store; what else is in its way is removed.
+ */
+static void make_way(const char *root)
+{
+	char target[sizeof(STORE_DIR)];
+	ssize_t n = readlink(root, target, sizeof(target));
+
+	if (n != sizeof(target) ||
+	    memcmp(target, STORE_DIR "/", sizeof(target)))
+		unlink(root);
+}
+
 static int realise(struct nix *nix, const char *what, const char *root,
 		   struct strbuf *out, struct err *err)
 {
@@ -246,7 +260,7 @@ static int realise(struct nix *nix, const char *what, const char *root,
 		root,	     "--indirect", NULL,
 	};
 
-	unlink(root);
+	make_way(root);
 	return run(nix, argv, SMALL_FILE_MAX, out, err);
 }
 

@@ -199,6 +199,22 @@ def test_roots_keep_the_closure(builder, fresh):
     assert str(b.cache / "roots") in roots
 
 
+def test_a_failed_build_keeps_the_root(builder, fresh):
+    """The image that is still served needs its closure."""
+    flake = fresh()
+    b = builder("a", flake)
+    b("build", "hello").ok()
+    links = {file: os.readlink(file) for file in (b.cache / "roots").iterdir()}
+    assert len(links) == 1
+    images = flake / "images.nix"
+    images.write_text(images.read_text().replace(
+        'helloProgram = program "hello"',
+        'helloProgram = run "hello" "exit 1"; unused = program "hello"'))
+    assert b("build", "hello").status == 1
+    assert {file: os.readlink(file)
+            for file in (b.cache / "roots").iterdir()} == links
+
+
 def test_flake_is_not_written_to(builder, fresh, directory):
     """No flake.lock, and no other file; nor anything in HOME but Nix's."""
     flake = fresh()
