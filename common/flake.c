@@ -17,28 +17,23 @@
 void flake_output_release(struct flake_output *output)
 {
 	free(output->attribute_path);
-	free(output->drv_path);
-	free(output->output);
-	free(output->name);
+	probe_release(&output->probe);
 	*output = (struct flake_output)FLAKE_OUTPUT_INIT;
 }
 
 /*
  * Applied to a flake's `packages.SYSTEM` or `legacyPackages.SYSTEM`: walks to
- * the attribute and says what is there, or the names where the way ends.
+ * the attribute and says what the probe does of it, or the names where the way
+ * ends.
  */
 static const char walk[] =
-	"set: path: let\n"
+	"probe: set: path: let\n"
 	"  isDerivation = v: builtins.isAttrs v && v.type or \"\" == "
 	"\"derivation\";\n"
 	"  walk = v: path: depth:\n"
 	"    if path == [ ] then\n"
-	"      if isDerivation v then {\n"
-	"        found = true;\n"
-	"        drvPath = v.drvPath;\n"
-	"        output = v.outputName or \"out\";\n"
-	"        name = v.name or \"\";\n"
-	"      } else if builtins.isAttrs v then {\n"
+	"      if isDerivation v then probe v\n"
+	"      else if builtins.isAttrs v then {\n"
 	"        found = false; inherit depth; names = builtins.attrNames v;\n"
 	"      } else {\n"
 	"        found = false; inherit depth; names = [ ];\n"
@@ -114,7 +109,7 @@ static int evaluate(struct nix *nix, const struct flake_pin *pin,
 		xasprintf("%s#%s.%s", pin->url, set, system);
 	autostrbuf function = STRBUF_INIT;
 
-	strbuf_addf(&function, "set: (%s) set [ ", walk);
+	strbuf_addf(&function, "set: (%s) (%s) set [ ", walk, probe_function);
 	for (size_t i = 0; i < a->nr; i++) {
 		nix_quote(&function, a->components[i]);
 		strbuf_addch(&function, ' ');
@@ -136,16 +131,13 @@ static int read_output(struct json_object *json, const char *set,
 		       const char *system, const struct attribute *a,
 		       struct flake_output *output, struct err *err)
 {
-	const char *drv_path, *name, *out;
+	const struct probe *probe = &output->probe;
+	autofree char *path = attribute_text(set, system, a);
 
-	if (json_need_string(json, "drvPath", &drv_path, EVAL, err) ||
-	    json_need_string(json, "output", &out, EVAL, err) ||
-	    json_need_string(json, "name", &name, EVAL, err))
+	if (probe_read(&output->probe, json, err))
 		return -1;
-	output->attribute_path = attribute_text(set, system, a);
-	output->drv_path = xstrdup(drv_path);
-	output->output = xstrdup(out);
-	output->name = xstrdup(name);
+	output->attribute_path =
+		xasprintf("%s%s%s", path, *probe->part ? "." : "", probe->part);
 	return 0;
 }
 

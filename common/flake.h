@@ -8,6 +8,7 @@
 #include "common/digest.h"
 #include "common/nix.h"
 #include "common/pin.h"
+#include "common/probe.h"
 #include "common/settings.h"
 
 /*
@@ -16,10 +17,9 @@
 
 /* What an attribute path is in one system, by one evaluation. */
 struct flake_output {
-	char *attribute_path; /* "packages.x86_64-linux.hello" */
-	char *drv_path;
-	char *output; /* of the derivation: "out" */
-	char *name;
+	/* Of what is realised: "packages.x86_64-linux.hello". */
+	char *attribute_path;
+	struct probe probe;
 };
 
 void flake_output_release(struct flake_output *output);

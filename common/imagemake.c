@@ -72,8 +72,9 @@ static int realise(struct image_work *work, struct flake_pin *pin,
 		return -1;
 	m->found = true;
 	image_work_phase(work, "building");
-	if (nix_realise_output(&work->nix, m->output.drv_path, m->output.output,
-			       root, &m->output_path, err) ||
+	if (nix_realise_output(&work->nix, m->output.probe.drv_path,
+			       m->output.probe.output, root, &m->output_path,
+			       err) ||
 	    nix_closure(&work->nix, m->output_path.buf, &m->closure, err))
 		return -1;
 	index = closure_find(&m->closure, m->output_path.buf);
@@ -84,6 +85,8 @@ static int realise(struct image_work *work, struct flake_pin *pin,
 	output = (struct source_output){
 		.path = m->output_path.buf,
 		.closure = &m->closure,
+		.probe = &m->output.probe,
+		.system = work->system,
 		.now = m->now,
 		.max_layers = (size_t)work->flake->image.max_layers,
 	};
@@ -183,8 +186,8 @@ static struct record record_of(const struct image_work *work,
 		.reason = (char *)(uintptr_t)pin->reason,
 		.system = (char *)(uintptr_t)work->system,
 		.attribute_path = m->output.attribute_path,
-		.drv_path = m->output.drv_path,
-		.output = m->output.output,
+		.drv_path = m->output.probe.drv_path,
+		.output = m->output.probe.output,
 		.output_path = m->output_path.buf,
 		.kind = (char *)(uintptr_t)m->source.kind->name,
 		.repo_tag = m->source.repo_tag,

@@ -10,6 +10,7 @@
 /* Asked in this order; the first that matches has the output. */
 static const struct source_kind *const kinds[] = {
 	&source_conf,
+	&source_script,
 };
 
 int source_open(struct source *source, const struct source_output *output,

@@ -7,6 +7,7 @@
 
 #include "common/closure.h"
 #include "common/layer.h"
+#include "common/probe.h"
 #include "common/strbuf.h"
 
 /*
@@ -20,6 +21,8 @@
 struct source_output {
 	const char *path;	       /* its store path */
 	const struct closure *closure; /* of that path */
+	const struct probe *probe;     /* of its derivation */
+	const char *system;	       /* "x86_64-linux" */
 	int64_t now;	   /* what "now" in it means, seconds since 1970 */
 	size_t max_layers; /* of settings; an image may ask for fewer */
 };

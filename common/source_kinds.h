@@ -8,5 +8,7 @@
 
 /* A conf of dockerTools' or flakehubTools' streamLayeredImage (conf.h). */
 extern const struct source_kind source_conf;
+/* The script that streamLayeredImage builds: its conf is taken instead. */
+extern const struct source_kind source_script;
 
 #endif

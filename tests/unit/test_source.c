@@ -359,6 +359,47 @@ static void test_not_in_closure(void **state)
 	}
 }
 
+#define SCRIPT(line) "#!/bin/sh\n# exec \"x-stream\" y\n" line
+
+/* The script of streamLayeredImage stands for the conf in its last line. */
+static void test_script(void **state)
+{
+	static const char *const bad[] = {
+		SCRIPT("exec \"" A "-stream\"  " A " \"$@\"\n"),
+		SCRIPT("exec \"" A "-stream\"  " CONF "\n"),
+		SCRIPT("exec \"" A "\"  " CONF " \"$@\"\n"),
+		SCRIPT("exec \"" A "-stream\"  " CONF "/x \"$@\"\n"),
+		SCRIPT("exec \"" A "-stream\"  /tmp/x-conf.json \"$@\"\n"),
+		SCRIPT("exec \"" A "-stream\"  " CONF " \"$@\"\necho\n"),
+		"exec \"" A "-stream\"  " CONF " \"$@\"\n",
+	};
+	const char *good = SCRIPT("exec \"" A "-stream\"  " CONF " \"$@\" \n");
+	const char *foreign = SCRIPT(
+		"exec \"" A "-stream\"  " PATH("other-conf.json") " \"$@\"\n");
+	autosource source = SOURCE_INIT, none = SOURCE_INIT;
+	struct err err;
+
+	open_conf(&source, OURS TIMES "\"maxLayers\":2," OWNER);
+	source_release(&source);
+	put(B, good, strlen(good));
+	if (open_at(&source, B, 100, &err))
+		fail_msg("%s", err.msg);
+	assert_string_equal(source.kind->name, "dockertools-script");
+	assert_string_equal(source.repo_tag, "web:1");
+	assert_int_equal(source.nr, 2);
+	check_config(&source, "\"Cmd\": [\n            \"x\"\n        ]");
+	put(B, foreign, strlen(foreign));
+	assert_int_equal(open_at(&none, B, 9, &err), -1);
+	check_str("foreign", err.msg,
+		  B ": its last line: expected a conf in the script's "
+		    "closure, not " PATH("other-conf.json"));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		put(B, bad[i], strlen(bad[i]));
+		assert_int_equal(open_at(&none, B, 9, &err), -1);
+		check(bad[i], err.code == ERR_REFUSED);
+	}
+}
+
 /* What is no image at all. */
 static void test_unknown_kinds(void **state)
 {
@@ -434,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_layer_limits),
 		cmocka_unit_test(test_listed),
 		cmocka_unit_test(test_not_in_closure),
+		cmocka_unit_test(test_script),
 		cmocka_unit_test(test_unknown_kinds),
 		cmocka_unit_test(test_known_by_content),
 	};
