@@ -175,8 +175,9 @@ static bool has_body(const struct exchange *exchange)
 	const char *method =
 		request_param(&exchange->request, "REQUEST_METHOD");
 
-	return !method || (strcmp(method, "GET") && strcmp(method, "HEAD")) ||
-	       (length && *length && strcmp(length, "0"));
+	return !method ||
+	       (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) ||
+	       (length && *length && strcmp(length, "0") != 0);
 }
 
 /*
