@@ -250,9 +250,11 @@ static struct json_object *layer_json(const struct layer_input *input,
 static void add_source(struct json_object *json, const struct image *image)
 {
 	const struct record *r = &image->record;
+	autostrbuf url = STRBUF_INIT; /* which may have a password */
 	char time[ISOTIME_SIZE];
 
-	add_string(json, "url", r->url);
+	text_clean(&url, r->url, strlen(r->url));
+	add_string(json, "url", url.buf);
 	add_string(json, "revision", r->revision);
 	add_string(json, "system", r->system);
 	add_string(json, "attributePath", r->attribute_path);
