@@ -58,6 +58,7 @@ extern const struct command command_inspect;
 extern const struct command command_list;
 extern const struct command command_log;
 extern const struct command command_refresh;
+extern const struct command command_run_task;
 extern const struct command command_serve;
 
 /* Print "flakehub: message" on stderr, on one line; returns EXIT_FAILED. */

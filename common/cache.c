@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,29 @@ static void sweep_tmp(const struct cache *cache)
 	closedir(dir);
 }
 
+/* The GC roots of builders that were killed keep nothing any more. */
+static void sweep_roots(const struct cache *cache)
+{
+	static const char prefix[] = "builder.";
+	int fd = openat(cache->fd, "roots", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((entry = readdir(dir))) {
+		const char *pid = entry->d_name + sizeof(prefix) - 1;
+
+		if (!strncmp(entry->d_name, prefix, sizeof(prefix) - 1) &&
+		    kill((pid_t)strtol(pid, NULL, 10), 0) && errno == ESRCH)
+			unlinkat(fd, entry->d_name, 0);
+	}
+	closedir(dir);
+}
+
 static int prepare(const struct cache *cache, struct err *err)
 {
 	if (check_owner(cache, err))
@@ -116,6 +140,7 @@ static int prepare(const struct cache *cache, struct err *err)
 			return -1;
 	}
 	sweep_tmp(cache);
+	sweep_roots(cache);
 	return 0;
 }
 

@@ -225,8 +225,9 @@ static int refresh_names(const struct resolve *resolve, struct err *err)
 			       text.len, err);
 }
 
-int catalog_refresh(const struct cache *cache, const struct settings *settings,
-		    const struct flake_settings *flake, struct err *err)
+static int refresh(const struct cache *cache, const struct settings *settings,
+		   const struct flake_settings *flake, bool names,
+		   struct err *err)
 {
 	autonix nix = NIX_INIT;
 	autorefs refs = GIT_REFS_INIT;
@@ -245,5 +246,18 @@ int catalog_refresh(const struct cache *cache, const struct settings *settings,
 	nix.netrc = credentials.netrc;
 	if (resolve_refs(&resolve, &refs, err))
 		return -1;
-	return refresh_names(&resolve, err);
+	return names ? refresh_names(&resolve, err) : 0;
+}
+
+int catalog_refresh_tags(const struct cache *cache,
+			 const struct settings *settings,
+			 const struct flake_settings *flake, struct err *err)
+{
+	return refresh(cache, settings, flake, false, err);
+}
+
+int catalog_refresh(const struct cache *cache, const struct settings *settings,
+		    const struct flake_settings *flake, struct err *err)
+{
+	return refresh(cache, settings, flake, true, err);
 }

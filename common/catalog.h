@@ -50,6 +50,12 @@ MUST_CHECK int catalog_names(const struct cache *cache,
 int catalog_has(const struct cache *cache, const struct flake_settings *flake,
 		const char *attribute);
 
+/* Ask git for the refs of a flake. */
+MUST_CHECK int catalog_refresh_tags(const struct cache *cache,
+				    const struct settings *settings,
+				    const struct flake_settings *flake,
+				    struct err *err);
+
 /*
  * Ask git for the refs of a flake, and Nix for the names of its packages if
  * its source is another than when they were last asked for.

@@ -69,8 +69,7 @@ static int hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The caller's to free; NULL where an escape is broken or is a NUL. */
-static char *url_decode(const char *s, size_t len)
+char *url_decode(const char *s, size_t len)
 {
 	autostrbuf out = STRBUF_INIT;
 
@@ -81,7 +80,7 @@ static char *url_decode(const char *s, size_t len)
 			strbuf_addch(&out, s[i]);
 			continue;
 		}
-		if (i + 2 >= len)
+		if (len - i < 3)
 			return NULL;
 		high = hex_value(s[i + 1]);
 		low = hex_value(s[i + 2]);

@@ -59,4 +59,10 @@ bool is_revision(const char *s);
 /* Append s with all but unreserved characters and '/' percent-encoded. */
 void url_encode(struct strbuf *out, const char *s);
 
+/*
+ * len bytes with their escapes decoded, the caller's to free; NULL where one
+ * is broken or is a NUL.
+ */
+char *url_decode(const char *s, size_t len);
+
 #endif

@@ -104,6 +104,11 @@ enum answer endpoint_failed(const struct call *call, const struct err *failure,
 	while (len && msg[len - 1] == '\n')
 		len--;
 	order_str(&call->order, image);
+	if (call->order.is_task) {
+		response_error(response, problem_of(failure->code), "%.*s",
+			       (int)len, msg);
+		return ANSWER_NOW;
+	}
 	response_error(response, problem_of(failure->code),
 		       "%s: %.*s\n(the whole log: flakehub log %s)", image,
 		       (int)len, msg, image);

@@ -49,6 +49,12 @@ enum answer blob_answer(const struct service *service, struct call *call,
 			struct response *response);
 enum answer referrers_answer(const struct service *service, struct call *call,
 			     struct response *response);
+enum answer tags_answer(const struct service *service, struct call *call,
+			struct response *response);
+enum answer catalog_answer(const struct service *service, struct call *call,
+			   struct response *response);
+enum answer health_answer(const struct service *service, struct call *call,
+			  struct response *response);
 
 /* The flake of the call's repository, or NULL with an error in response. */
 const struct flake_settings *endpoint_flake(const struct service *service,

@@ -31,10 +31,10 @@ typedef enum answer endpoint_function(const struct service *service,
 				      struct response *response);
 
 static endpoint_function *const endpoints[] = {
-	[ROUTE_BASE] = base_answer,
-	[ROUTE_MANIFESTS] = manifest_answer,
-	[ROUTE_BLOBS] = blob_answer,
-	[ROUTE_REFERRERS] = referrers_answer,
+	[ROUTE_BASE] = base_answer,	[ROUTE_MANIFESTS] = manifest_answer,
+	[ROUTE_BLOBS] = blob_answer,	[ROUTE_REFERRERS] = referrers_answer,
+	[ROUTE_TAGS] = tags_answer,	[ROUTE_CATALOG] = catalog_answer,
+	[ROUTE_HEALTH] = health_answer,
 };
 
 /* Block or unblock the signal that ends a wait in accept(2). */

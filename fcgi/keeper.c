@@ -114,7 +114,7 @@ static pid_t start_builder(const struct state *state, const struct order *order)
 	char image[ORDER_STR_SIZE];
 	const char *const argv[] = {
 		state->keeper->flakehub,
-		"build",
+		order->is_task ? "run-task" : "build",
 		"--config",
 		state->keeper->settings_file,
 		order_str(order, image),
@@ -182,7 +182,7 @@ static void hear_responder(struct state *state)
 		struct order order;
 
 		text[n] = 0;
-		if (image_name_parse(&order.name, &order.reference, text, &err))
+		if (order_parse(&order, text, &err))
 			log_err(&err, "order", text, NULL);
 		else
 			take_order(state, &order);

@@ -11,12 +11,25 @@ struct row {
 	const char *word;
 	enum route route;
 	bool takes_tag;
+	const char *fixed; /* what stands in the reference's place, or NULL */
 };
 
 static const struct row rows[] = {
-	{ "manifests", ROUTE_MANIFESTS, true },
-	{ "blobs", ROUTE_BLOBS, false },
-	{ "referrers", ROUTE_REFERRERS, false },
+	{ "manifests", ROUTE_MANIFESTS, true, NULL },
+	{ "blobs", ROUTE_BLOBS, false, NULL },
+	{ "referrers", ROUTE_REFERRERS, false, NULL },
+	{ "tags", ROUTE_TAGS, false, "list" },
+};
+
+/* Paths that are one of a kind. */
+static const struct {
+	const char *path;
+	enum route route;
+} fixed[] = {
+	{ "/v2", ROUTE_BASE },
+	{ ROOT, ROUTE_BASE },
+	{ ROOT "_catalog", ROUTE_CATALOG },
+	{ "/healthz", ROUTE_HEALTH },
 };
 
 /* The last slash of the len bytes at s, or NULL. */
@@ -69,9 +82,12 @@ int route_find(const char *path, struct target *target, struct response *error)
 	struct err err = ERR_INIT;
 
 	memset(target, 0, sizeof(*target));
-	target->route = ROUTE_BASE;
-	if (!strcmp(path, "/v2") || !strcmp(path, ROOT))
+	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++) {
+		if (strcmp(path, fixed[i].path) != 0)
+			continue;
+		target->route = fixed[i].route;
 		return 0;
+	}
 	if (strncmp(path, ROOT, strlen(ROOT)) != 0)
 		return no_route(error);
 	name = path + strlen(ROOT);
@@ -80,12 +96,13 @@ int route_find(const char *path, struct target *target, struct response *error)
 	if (!word)
 		return no_route(error);
 	row = find_row(word + 1, (size_t)(reference - word) - 1);
-	if (!row)
+	if (!row || (row->fixed && strcmp(row->fixed, reference + 1) != 0))
 		return no_route(error);
 	target->route = row->route;
 	if (repository_name_parse(&target->name, name, (size_t)(word - name),
 				  &err))
 		return response_error(error, PROBLEM_NAME_INVALID, "%s",
 				      err.msg);
-	return parse_reference(row, reference + 1, target, error);
+	return row->fixed ? 0
+			  : parse_reference(row, reference + 1, target, error);
 }
