@@ -17,7 +17,7 @@
 
 #define TEMPLATE     "/flakehub.XXXXXX"
 /* For the name of a socket in it: sun_path is short. */
-#define NAME_MAX_LEN 32
+#define NAME_MAX_LEN 16
 
 static char *make_below(const char *parent)
 {

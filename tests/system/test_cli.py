@@ -197,7 +197,8 @@ def serve(directory):
     def get(flake, *args, cwd=directory):
         process = Process([FLAKEHUB, "serve", *args, flake],
                           directory / f"log{len(started)}", cwd=cwd,
-                          env=nix.environment(directory))
+                          env=nix.environment(directory,
+                                              XDG_RUNTIME_DIR=directory))
         started.append(process)
         return process
     yield get
