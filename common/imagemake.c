@@ -262,7 +262,7 @@ int image_make(struct image_work *work, struct flake_pin *pin,
 
 	/* Unknown is an image that the flake does not have, nothing else. */
 	if (rc && m.found && err->code == ERR_UNKNOWN)
-		err->code = ERR_REFUSED;
+		err->code = ERR_NIX;
 
 	/* A tag's root stays until the tag is of another output. */
 	if (!is_tag)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/index.h"
 #include "common/log.h"
 #include "fcgi/endpoint.h"
 
@@ -102,17 +103,42 @@ static int read_body(const struct service *service,
 	return 0;
 }
 
+/*
+ * A client that knows no index gets the image of the first system
+ * (distribution does the same with the lists of old).
+ */
+static int choose_first(const struct service *service, const struct call *call,
+			struct standing *standing, struct err *err)
+{
+	autoresponse text = RESPONSE_INIT;
+	autoindex index = IMAGE_INDEX_INIT;
+
+	if (read_body(service, standing, &text, err) ||
+	    index_parse(&index, text.body.buf, text.body.len, "an index", err))
+		return -1;
+	if (!index.nr)
+		return err_set(err, ERR_MALFORMED, "an index is empty");
+	return cache_get_record(service->cache, &call->target->name,
+				&index.members[0].manifest.digest,
+				&standing->image, NULL, err);
+}
+
 static enum answer send_image(const struct service *service,
 			      const struct call *call,
-			      const struct standing *standing,
+			      struct standing *standing,
 			      struct response *response)
 {
 	const struct descriptor *manifest = &standing->image.manifest;
-	const char *type = media_type_name(manifest->media_type);
 	bool is_digest = call->target->reference.is_digest;
 	struct err err = ERR_INIT;
 	char image[ORDER_STR_SIZE];
+	const char *type;
 
+	if (manifest->media_type == MEDIA_INDEX && !is_digest &&
+	    !request_accepts(call->request, MEDIA_INDEX) &&
+	    choose_first(service, call, standing, &err))
+		return endpoint_cache_failed(call, &err, response);
+	type = media_type_name(manifest->media_type);
 	if (!request_accepts(call->request, manifest->media_type)) {
 		response_error(response, PROBLEM_MANIFEST_UNKNOWN,
 			       "%s is of the media type %s, which the Accept "
@@ -135,7 +161,7 @@ static enum answer send_image(const struct service *service,
 
 static enum answer send_stale(const struct service *service,
 			      const struct call *call,
-			      const struct standing *standing,
+			      struct standing *standing,
 			      const struct err *failure,
 			      struct response *response)
 {
