@@ -216,8 +216,11 @@ static int publish_index(struct image_work *work, const struct flake_pin *pin,
 		.compression = none,
 		.config = text->buf,
 	};
-	autostrbuf body = STRBUF_INIT;
+	autostrbuf body = STRBUF_INIT, url = STRBUF_INIT;
 
+	/* Records are for everybody to read. */
+	text_clean(&url, pin->url, strlen(pin->url));
+	record.url = url.buf;
 	*head = (struct image_head){
 		.manifest.media_type = MEDIA_INDEX,
 		.manifest.size = text->len,

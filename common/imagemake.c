@@ -204,14 +204,32 @@ static struct record record_of(const struct image_work *work,
 	};
 }
 
+/* Is there a record of the same image from a source that lasts? */
+static bool has_better_record(const struct image_work *work,
+			      const struct image_head *head,
+			      const struct record *record)
+{
+	autorecord old = RECORD_INIT;
+	struct image_head old_head;
+	struct err ignored;
+
+	return !record->reproducible &&
+	       !image_read_record(work, &head->manifest.digest, &old_head, &old,
+				  &ignored) &&
+	       old.reproducible && digest_equal(&old_head.flake, &head->flake);
+}
+
 static int publish(struct image_work *work, const struct flake_pin *pin,
 		   const struct digest *identity, struct making *m,
 		   struct image_head *head, struct err *err)
 {
 	const struct image_build *build = work->build;
 	struct record record = record_of(work, pin, identity, m);
-	autostrbuf body = STRBUF_INIT;
+	autostrbuf body = STRBUF_INIT, url = STRBUF_INIT;
 
+	/* Records are for everybody to read. */
+	text_clean(&url, pin->url, strlen(pin->url));
+	record.url = url.buf;
 	image_format_manifest(&m->manifest, m->config.buf, m->config.len,
 			      m->layers, m->source.nr);
 	if (m->manifest.len > MANIFEST_MAX)
@@ -228,7 +246,9 @@ static int publish(struct image_work *work, const struct flake_pin *pin,
 	digest_of(m->manifest.buf, m->manifest.len, &head->manifest.digest);
 	record_format(&body, &record);
 	if (image_publish_blobs(work, head, m->config.buf, &m->manifest,
-				m->layers, m->source.nr, err) ||
+				m->layers, m->source.nr, err))
+		return -1;
+	if (!has_better_record(work, head, &record) &&
 	    cache_put_record(build->cache, build->name, head, body.buf,
 			     body.len, err))
 		return -1;

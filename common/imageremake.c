@@ -9,12 +9,35 @@
 
 #include "common/banned.h"
 
+/*
+ * The derivation that gave the record's output. The record's URL has no
+ * password in it, so its revision is resolved by the settings' one.
+ */
+static int evaluate_again(struct image_work *work, const struct record *record,
+			  struct json_object **drv_path, struct err *err)
+{
+	autopin pin = FLAKE_PIN_INIT;
+	autofree char *installable = NULL;
+	struct tag revision;
+
+	if (tag_parse(&revision, record->revision, strlen(record->revision),
+		      err) ||
+	    image_work_resolve(work, &revision, &pin, err))
+		return -1;
+	installable = xasprintf("%s#%s", pin.url, record->attribute_path);
+	if (nix_eval(&work->nix, installable, "drv: drv.drvPath", drv_path,
+		     err))
+		return -1;
+	if (!json_object_is_type(*drv_path, json_type_string))
+		return err_set(err, ERR_NIX, "%s of %s is no derivation",
+			       record->attribute_path, record->revision);
+	return 0;
+}
+
 /* Have the output of a record in the store again. */
 static int realise_again(struct image_work *work, const struct record *record,
 			 const char *root, struct err *err)
 {
-	autofree char *installable =
-		xasprintf("%s#%s", record->url, record->attribute_path);
 	autojson *drv_path = NULL;
 	autostrbuf path = STRBUF_INIT;
 
@@ -28,13 +51,8 @@ static int realise_again(struct image_work *work, const struct record *record,
 			       record->output_path,
 			       record->reason ? record->reason : "it says so");
 	image_work_phase(work, "building again");
-	if (nix_eval(&work->nix, installable, "drv: drv.drvPath", &drv_path,
-		     err))
-		return -1;
-	if (!json_object_is_type(drv_path, json_type_string))
-		return err_set(err, ERR_NIX, "%s is no derivation any more",
-			       installable);
-	if (nix_realise_output(&work->nix, json_object_get_string(drv_path),
+	if (evaluate_again(work, record, &drv_path, err) ||
+	    nix_realise_output(&work->nix, json_object_get_string(drv_path),
 			       record->output, root, &path, err))
 		return -1;
 	if (strcmp(path.buf, record->output_path))

@@ -6,7 +6,6 @@
 #include "common/alloc.h"
 #include "common/imagework.h"
 #include "common/flakeref.h"
-#include "common/resolve.h"
 
 #include "common/banned.h"
 
@@ -99,22 +98,14 @@ static int find_revision(struct image_work *work, struct image_head *head,
 int image_build_tag(struct image_work *work, struct image_head *head,
 		    struct err *err)
 {
-	const struct image_build *build = work->build;
-	struct resolve resolve = {
-		.settings = build->settings,
-		.cache = build->cache,
-		.flake = work->flake,
-		.nix = &work->nix,
-		.env = work->nix.env,
-	};
-	const struct tag *tag = &build->reference->tag;
+	const struct tag *tag = &work->build->reference->tag;
 	autopin pin = FLAKE_PIN_INIT;
 	int rc = find_revision(work, head, err);
 
 	if (rc)
 		return rc < 0 ? -1 : 0;
 	image_work_phase(work, "asking what the flake is now");
-	if (resolve_tag(&resolve, tag, &pin, err)) {
+	if (image_work_resolve(work, tag, &pin, err)) {
 		struct err unknown = *err;
 
 		if (err->code != ERR_UNKNOWN || tag_is(tag, "latest") ||

@@ -7,6 +7,7 @@
 #include "common/alloc.h"
 #include "common/imagework.h"
 #include "common/log.h"
+#include "common/resolve.h"
 
 #include "common/banned.h"
 
@@ -139,4 +140,18 @@ int image_work_slot(struct image_work *work, struct err *err)
 				       "build-timeout");
 		nanosleep(&pause, NULL);
 	}
+}
+
+int image_work_resolve(struct image_work *work, const struct tag *tag,
+		       struct flake_pin *pin, struct err *err)
+{
+	const struct resolve resolve = {
+		.settings = work->build->settings,
+		.cache = work->build->cache,
+		.flake = work->flake,
+		.nix = &work->nix,
+		.env = work->nix.env,
+	};
+
+	return resolve_tag(&resolve, tag, pin, err);
 }

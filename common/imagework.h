@@ -34,6 +34,11 @@ void image_work_stderr(void *arg, const char *data, size_t len);
 /* A line of our own in the build's log, and the phase of the progress. */
 void image_work_phase(struct image_work *work, const char *phase);
 
+/* resolve_tag() for the work's flake, with its credentials. */
+MUST_CHECK int image_work_resolve(struct image_work *work,
+				  const struct tag *tag, struct flake_pin *pin,
+				  struct err *err);
+
 /*
  * Take one of the max-builds slots, waiting for it until the deadline.
  * Returns a descriptor that holds it until it is closed, or -1.
