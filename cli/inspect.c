@@ -145,7 +145,9 @@ static void print_layer(const struct layer_input *input,
 	       media_type_name(layer->blob.media_type));
 	for (size_t i = 0; i < input->nr_paths; i++)
 		printf("  %s%s\n", input->paths[i].path,
-		       input->kind == LAYER_LINKS ? " (links to it)" : "");
+		       input->kind == LAYER_LINKS || input->kind == LAYER_ROOT
+			       ? " (links to it)"
+			       : "");
 	if (input->file)
 		printf("  %s%s%s\n", input->file, input->member ? " " : "",
 		       input->member ? input->member : "");

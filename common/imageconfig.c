@@ -248,6 +248,8 @@ void imageconfig_format(struct strbuf *out, const struct imageconfig *image,
 
 	add_string(json, "created", image->created);
 	add_string(json, "architecture", image->architecture);
+	if (image->variant)
+		add_string(json, "variant", image->variant);
 	add_string(json, "os", image->os);
 	json_object_object_add(json, "config", json_object_get(image->config));
 	json_object_object_add(json, "rootfs", rootfs_of(layers, nr));

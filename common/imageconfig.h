@@ -17,6 +17,7 @@ struct json_object;
 struct imageconfig {
 	const char *created; /* ISO 8601, of the image and of each layer */
 	const char *architecture;
+	const char *variant; /* of the architecture, or NULL */
 	const char *os;
 	struct json_object *config; /* an object, or NULL for null */
 };

@@ -120,18 +120,16 @@ static int make_layers(struct image_work *work, struct making *m,
 			   err);
 }
 
-void image_format_manifest(struct strbuf *out, const char *config,
-			   size_t config_len, const struct layer *layers,
-			   size_t nr)
+void image_format_manifest(struct strbuf *out, const struct record *record)
 {
 	struct descriptor d = { .media_type = MEDIA_CONFIG,
-				.size = config_len };
-	autofree struct descriptor *blobs = xcalloc(nr, sizeof(*blobs));
+				.size = strlen(record->config) };
+	autofree struct descriptor *blobs = xcalloc(record->nr, sizeof(*blobs));
 
-	digest_of(config, config_len, &d.digest);
-	for (size_t i = 0; i < nr; i++)
-		blobs[i] = layers[i].blob;
-	manifest_format(out, &d, blobs, nr, NULL);
+	digest_of(record->config, d.size, &d.digest);
+	for (size_t i = 0; i < record->nr; i++)
+		blobs[i] = record->layers[i].blob;
+	manifest_format(out, &d, blobs, record->nr, record->annotations);
 }
 
 static int put_link(const struct image_work *work,
@@ -198,6 +196,7 @@ static struct record record_of(const struct image_work *work,
 		.compression = (char *)(uintptr_t)compression_signature(
 			image->compression),
 		.config = m->config.buf,
+		.annotations = m->source.annotations,
 		.inputs = m->source.inputs,
 		.layers = m->layers,
 		.nr = m->source.nr,
@@ -230,8 +229,7 @@ static int publish(struct image_work *work, const struct flake_pin *pin,
 	/* Records are for everybody to read. */
 	text_clean(&url, pin->url, strlen(pin->url));
 	record.url = url.buf;
-	image_format_manifest(&m->manifest, m->config.buf, m->config.len,
-			      m->layers, m->source.nr);
+	image_format_manifest(&m->manifest, &record);
 	if (m->manifest.len > MANIFEST_MAX)
 		return err_set(err, ERR_REFUSED,
 			       "the manifest has %zu bytes, and clients read "

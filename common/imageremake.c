@@ -102,8 +102,7 @@ static int remake(struct image_work *work, const struct image_head *head,
 				       "layer %zu of the image is made of "
 				       "other bytes now",
 				       i);
-	image_format_manifest(&manifest, record->config, strlen(record->config),
-			      layers, record->nr);
+	image_format_manifest(&manifest, record);
 	digest_of(manifest.buf, manifest.len, &digest);
 	if (!digest_equal(&digest, &head->manifest.digest))
 		return err_set(err, ERR_REFUSED,

@@ -100,10 +100,8 @@ MUST_CHECK int image_remake(struct image_work *work,
 			    const struct image_head *head,
 			    const struct record *record, struct err *err);
 
-/* The manifest of a config and layers. */
-void image_format_manifest(struct strbuf *out, const char *config,
-			   size_t config_len, const struct layer *layers,
-			   size_t nr);
+/* The manifest of a record's config, layers and annotations. */
+void image_format_manifest(struct strbuf *out, const struct record *record);
 
 /*
  * Publish the config, the links of all blobs and, when these are on disk, the

@@ -47,6 +47,7 @@ static int (*const write_tar[])(struct stream *stream, struct teller *teller,
 				struct layer *layer, struct err *err) = {
 	[LAYER_STORE_PATHS] = layertar_store_paths,
 	[LAYER_LINKS] = layertar_links,
+	[LAYER_ROOT] = layertar_links,
 	[LAYER_FILE] = layertar_file,
 	[LAYER_MEMBER] = layertar_member,
 };

@@ -23,6 +23,7 @@ struct json_object;
 enum layer_kind {
 	LAYER_STORE_PATHS, /* a tar of store paths, in the order given */
 	LAYER_LINKS,	   /* a tree of symlinks into the store paths given */
+	LAYER_ROOT,	   /* the same, and what a root has besides */
 	LAYER_FILE,	   /* a file that is the tar already, byte for byte */
 	LAYER_MEMBER,	   /* a member of a docker-archive, tar or compressed */
 };
@@ -36,7 +37,7 @@ struct layer_path {
 struct layer_input {
 	enum layer_kind kind;
 	struct tar_options options; /* uname, gname: owned by the input */
-	struct layer_path *paths;   /* STORE_PATHS, LINKS */
+	struct layer_path *paths;   /* STORE_PATHS, LINKS, ROOT */
 	size_t nr_paths;
 	char *file;   /* FILE: the tar; MEMBER: the archive */
 	char *member; /* MEMBER: its name in the archive, links followed */

@@ -16,6 +16,7 @@
 static const char *const kinds[] = {
 	[LAYER_STORE_PATHS] = "store-paths",
 	[LAYER_LINKS] = "links",
+	[LAYER_ROOT] = "root",
 	[LAYER_FILE] = "file",
 	[LAYER_MEMBER] = "member",
 };
@@ -42,7 +43,8 @@ void layer_input_release(struct layer_input *input)
 
 static bool has_tar_of_ours(const struct layer_input *input)
 {
-	return input->kind == LAYER_STORE_PATHS || input->kind == LAYER_LINKS;
+	return input->kind == LAYER_STORE_PATHS || input->kind == LAYER_LINKS ||
+	       input->kind == LAYER_ROOT;
 }
 
 /* The text whose digest is the key: each field, its length before it. */

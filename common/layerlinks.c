@@ -19,8 +19,37 @@
 struct head {
 	const char *path; /* of the content */
 	size_t path_len;
-	struct tree *tree;
+	struct tree *tree;		/* NULL: of ours */
+	const struct own_entry *own;	/* the next one */
 	const struct tree_entry *entry; /* NULL at the tree's end */
+};
+
+/*
+ * What programs expect of a root and packages do not bring: each stands in
+ * for what none of them has. In order, as a tree gives them.
+ */
+struct own_entry {
+	struct tree_entry entry;
+	mode_t mode;
+	const char *text; /* of a file */
+};
+
+#define OWN(type_, path_, mode_, text_)                                        \
+	{                                                                      \
+		.entry = { .type = type_,                                      \
+			   .path = path_,                                      \
+			   .path_len = sizeof(path_) - 1 },                    \
+		.mode = mode_, .text = text_                                   \
+	}
+
+static const struct own_entry own_entries[] = {
+	OWN(TREE_DIRECTORY, "/etc", 0755, NULL),
+	OWN(TREE_FILE, "/etc/group", 0644, "root:x:0:\nnobody:x:65534:\n"),
+	OWN(TREE_FILE, "/etc/passwd", 0644,
+	    "root:x:0:0:root:/root:/bin/sh\n"
+	    "nobody:x:65534:65534:nobody:/:/bin/false\n"),
+	OWN(TREE_DIRECTORY, "/root", 0700, NULL),
+	OWN(TREE_DIRECTORY, "/tmp", 01777, NULL),
 };
 
 struct heads {
@@ -45,6 +74,13 @@ static bool has_content(const struct heads *heads, const char *path)
 
 static int head_advance(struct head *head, struct err *err)
 {
+	if (!head->tree) {
+		const struct own_entry *end =
+			own_entries + ARRAY_SIZE(own_entries);
+
+		head->entry = head->own < end ? &head->own++->entry : NULL;
+		return 0;
+	}
 	return tree_next(head->tree, &head->entry, err) < 0 ? -1 : 0;
 }
 
@@ -65,6 +101,14 @@ static int heads_add(struct heads *heads, const char *path, struct err *err)
 			       "%s is among the image's contents but is not a "
 			       "directory",
 			       path);
+	return head_advance(head, err);
+}
+
+static int heads_add_own(struct heads *heads, struct err *err)
+{
+	struct head *head = &heads->list[heads->nr++];
+
+	*head = (struct head){ .path = "", .own = own_entries };
 	return head_advance(head, err);
 }
 
@@ -107,6 +151,21 @@ static struct head *heads_least(const struct heads *heads)
 	return least;
 }
 
+/* Do not enter the directory that the head is at. */
+static void head_skip(struct head *head)
+{
+	const char *dir = head->entry->path;
+	size_t len = head->entry->path_len;
+
+	if (head->tree) {
+		tree_skip(head->tree);
+		return;
+	}
+	while (head->own < own_entries + ARRAY_SIZE(own_entries) &&
+	       !strncmp(head->own->entry.path, dir, len))
+		head->own++;
+}
+
 /*
  * Go on with all that have the name of the winner. Where both have a
  * directory they share it; else the other's is left out.
@@ -120,31 +179,63 @@ static int heads_pass(const struct heads *heads, struct head *winner,
 	     head++) {
 		if (!head->entry || strcmp(head_name(head), head_name(winner)))
 			continue;
-		if (!directory || head->entry->type != TREE_DIRECTORY)
+		if (head->tree &&
+		    (!directory || head->entry->type != TREE_DIRECTORY))
 			teller_warn(teller,
 				    "%s is in %s and in %s: the first is taken",
 				    head_name(head), winner->path, head->path);
 		if (!directory && head->entry->type == TREE_DIRECTORY)
-			tree_skip(head->tree);
+			head_skip(head);
 		if (head_advance(head, err))
 			return -1;
 	}
 	return head_advance(winner, err);
 }
 
-static int add_link(struct stream *stream, const struct tar_options *options,
+static mode_t directory_mode(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(own_entries); i++)
+		if (!strcmp(own_entries[i].entry.path, name))
+			return own_entries[i].mode;
+	return 0755;
+}
+
+static int add_own_file(struct stream *stream,
+			const struct tar_options *options,
+			const struct own_entry *own, struct err *err)
+{
+	struct tar_entry entry = {
+		.type = TAR_FILE,
+		.name = own->entry.path,
+		.mode = own->mode,
+		.size = strlen(own->text),
+	};
+
+	if (layertar_entry(stream, options, &entry, err) ||
+	    stream_write(stream, own->text, (size_t)entry.size, err))
+		return -1;
+	return stream_zeros(stream, tar_padding(entry.size), err);
+}
+
+static int add_link(struct stream *stream, const struct layer_input *input,
 		    const struct head *head, struct err *err)
 {
 	struct tar_entry entry = { .name = head_name(head) };
 
 	if (head->entry->type == TREE_DIRECTORY) {
 		entry.type = TAR_DIRECTORY;
-		entry.mode = 0755;
+		entry.mode = input->kind == LAYER_ROOT
+				     ? directory_mode(entry.name)
+				     : 0755;
+	} else if (!head->tree) {
+		/* The one after it is the next already. */
+		return add_own_file(stream, &input->options, head->own - 1,
+				    err);
 	} else {
 		entry.type = TAR_SYMLINK;
 		entry.target = head->entry->path;
 	}
-	return layertar_entry(stream, options, &entry, err);
+	return layertar_entry(stream, &input->options, &entry, err);
 }
 
 int layertar_links(struct stream *stream, struct teller *teller,
@@ -154,13 +245,15 @@ int layertar_links(struct stream *stream, struct teller *teller,
 	__attribute__((cleanup(heads_release))) struct heads heads = { 0 };
 	struct head *least;
 
-	heads.list = xcalloc(input->nr_paths, sizeof(*heads.list));
+	heads.list = xcalloc(input->nr_paths + 1, sizeof(*heads.list));
 	for (size_t i = 0; i < input->nr_paths; i++)
 		if (!has_content(&heads, input->paths[i].path) &&
 		    heads_add(&heads, input->paths[i].path, err))
 			return -1;
+	if (input->kind == LAYER_ROOT && heads_add_own(&heads, err))
+		return -1;
 	while ((least = heads_least(&heads)))
-		if (add_link(stream, &input->options, least, err) ||
+		if (add_link(stream, input, least, err) ||
 		    heads_pass(&heads, least, teller, err))
 			return -1;
 	return layertar_end(stream, &input->options, err);

@@ -23,7 +23,9 @@ MUST_CHECK int layertar_store_paths(struct stream *stream,
  * A tree that makes what is in the paths visible at /: their directories as
  * directories of mode 0755, all else as symlinks to it. Of two paths with the
  * same file, or one with a file where the other has a directory, the first
- * given wins, with a warning. A path that is no directory is refused.
+ * given wins, with a warning. A path that is no directory is refused. A
+ * LAYER_ROOT also has /root (0700), /tmp (1777), and an /etc/passwd and an /etc/group
+ * of root and nobody unless one of the paths has the file.
  */
 MUST_CHECK int layertar_links(struct stream *stream, struct teller *teller,
 			      const struct layer_input *input,

@@ -57,6 +57,7 @@ void record_release(struct record *record)
 		layer_input_release(&record->inputs[i]);
 	free(record->inputs);
 	free(record->layers);
+	json_object_put(record->annotations);
 	*record = (struct record)RECORD_INIT;
 }
 
@@ -111,6 +112,9 @@ void record_format(struct strbuf *out, const struct record *record)
 	add_int(json, "created", record->created);
 	add_int(json, "planVersion", record->plan_version);
 	add_int(json, "maxLayers", record->max_layers);
+	if (record->annotations)
+		json_object_object_add(json, "annotations",
+				       json_object_get(record->annotations));
 	for (size_t i = 0; i < record->nr; i++)
 		json_object_array_add(
 			layers,
@@ -214,6 +218,10 @@ static int read_fields(struct record *record, struct json_object *json,
 	    json_need_int(json, "maxLayers", &record->max_layers, name, err))
 		return -1;
 	record->plan_version = (unsigned int)plan_version;
+	if (json_want_object(json, "annotations", &record->annotations, name,
+			     err))
+		return -1;
+	json_object_get(record->annotations);
 	return read_layers(record, json, name, err);
 }
 

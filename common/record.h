@@ -9,6 +9,8 @@
 #include "common/layer.h"
 #include "common/strbuf.h"
 
+struct json_object;
+
 /*
  * The record of an image says where it came from and what every byte of it is
  * a function of, so that all its blobs can be made again when they are gone,
@@ -35,8 +37,10 @@ struct record {
 	int64_t created;	   /* when the record was made, likewise */
 	unsigned int plan_version; /* 0: the output planned its layers */
 	int64_t max_layers;
-	char *compression;	    /* compression_signature() */
-	char *config;		    /* the image config's bytes */
+	char *compression; /* compression_signature() */
+	char *config;	   /* the image config's bytes */
+	/* Of the manifest, an object of strings, or NULL. */
+	struct json_object *annotations;
 	struct layer_input *inputs; /* from the bottom up */
 	struct layer *layers;	    /* what each of them became */
 	size_t nr;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "common/json.h"
 #include "common/source_kinds.h"
 
 #include "common/banned.h"
@@ -11,6 +12,7 @@
 static const struct source_kind *const kinds[] = {
 	&source_conf,
 	&source_script,
+	&source_package,
 };
 
 int source_open(struct source *source, const struct source_output *output,
@@ -31,9 +33,8 @@ int source_open(struct source *source, const struct source_output *output,
 		return -1;
 	}
 	return err_set(err, ERR_REFUSED,
-		       "%s is not an image that flakehub knows: expected a "
-		       "conf made by flakehubTools.streamLayeredImageConf or "
-		       "dockerTools.streamLayeredImage",
+		       "%s is no image and no package: a file that is neither "
+		       "a conf, an archive of an image, nor a program",
 		       output->path);
 }
 
@@ -51,5 +52,6 @@ void source_release(struct source *source)
 		layer_input_release(&source->inputs[i]);
 	free(source->inputs);
 	free(source->repo_tag);
+	json_object_put(source->annotations);
 	*source = (struct source)SOURCE_INIT;
 }

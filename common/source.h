@@ -27,6 +27,7 @@ struct source_output {
 	size_t max_layers; /* of settings; an image may ask for fewer */
 };
 
+struct json_object;
 struct source_kind;
 
 struct source {
@@ -37,7 +38,8 @@ struct source {
 	unsigned int plan_version;
 	/* "name:tag" that the image gives itself, or NULL. */
 	char *repo_tag;
-	void *data; /* the kind's own */
+	struct json_object *annotations; /* of the manifest, or NULL */
+	void *data;			 /* the kind's own */
 };
 
 struct source_kind {

@@ -10,8 +10,8 @@
 #include "common/imageconfig.h"
 #include "common/json.h"
 #include "common/limits.h"
-#include "common/plan.h"
 #include "common/source_kinds.h"
+#include "common/sourceinput.h"
 #include "common/store.h"
 
 #include "common/banned.h"
@@ -28,7 +28,6 @@ struct opening {
 	struct source *source;
 	const struct source_output *output;
 	const struct conf *conf;
-	size_t alloc; /* of source->inputs */
 };
 
 static int matches(const struct source_output *output, struct err *err)
@@ -38,23 +37,14 @@ static int matches(const struct source_output *output, struct err *err)
 
 static struct layer_input *add_input(struct opening *o, enum layer_kind kind)
 {
-	struct source *source = o->source;
-	struct layer_input *input;
+	struct tar_options options = o->conf->options;
 
-	ALLOC_GROW(source->inputs, source->nr, o->alloc);
-	input = &source->inputs[source->nr++];
-	*input = (struct layer_input){ .kind = kind,
-				       .options = o->conf->options };
+	/* The owner is that of store paths alone. */
 	if (kind != LAYER_STORE_PATHS) {
-		/* The owner is that of store paths alone. */
-		input->options.uid = 0;
-		input->options.gid = 0;
+		options.uid = options.gid = 0;
+		options.uname = options.gname = "root";
 	}
-	input->options.uname = xstrdup(
-		kind == LAYER_STORE_PATHS ? o->conf->options.uname : "root");
-	input->options.gname = xstrdup(
-		kind == LAYER_STORE_PATHS ? o->conf->options.gname : "root");
-	return input;
+	return source_add_input(o->source, kind, &options);
 }
 
 /*
@@ -73,42 +63,6 @@ static ssize_t find(const struct opening *o, const char *path, const char *key,
 			"not %s",
 			o->conf->file, key, path);
 	return index;
-}
-
-static void add_path(struct layer_input *input, const char *path,
-		     const struct closure_path *in)
-{
-	input->paths = xreallocarray(input->paths, input->nr_paths + 1,
-				     sizeof(*input->paths));
-	input->paths[input->nr_paths++] =
-		(struct layer_path){ .path = xstrdup(path),
-				     .nar_hash = xstrdup(in->nar_hash),
-				     .nar_size = in->nar_size };
-}
-
-/* "TEXT: ['a', 'b']", a Python list's text. */
-static char *comment_of(const char *text, const char *const *names, size_t nr)
-{
-	autostrbuf out = STRBUF_INIT;
-
-	strbuf_addf(&out, "%s: [", text);
-	for (size_t i = 0; i < nr; i++) {
-		if (i)
-			strbuf_addstr(&out, ", ");
-		imageconfig_format_repr(&out, names[i]);
-	}
-	strbuf_addch(&out, ']');
-	return strbuf_detach(&out, NULL);
-}
-
-static void set_comment(struct layer_input *input, const char *text)
-{
-	autofree const char **names =
-		xcalloc(input->nr_paths + 1, sizeof(*names));
-
-	for (size_t i = 0; i < input->nr_paths; i++)
-		names[i] = input->paths[i].path;
-	input->comment = comment_of(text, names, input->nr_paths);
 }
 
 /* The layers of from_image, and its Env. */
@@ -135,7 +89,7 @@ static int add_base(struct opening *o, struct json_object **config,
 		input->member = xstrdup(image.layers[i].member);
 		input->has_diff_id = true;
 		input->diff_id = image.layers[i].diff_id;
-		input->comment = comment_of("store paths", &name, 1);
+		input->comment = layer_comment("store paths", &name, 1);
 	}
 	return 0;
 }
@@ -157,10 +111,10 @@ static int add_store_layers(struct opening *o, struct err *err)
 
 			if (index < 0)
 				return -1;
-			add_path(input, path,
-				 &o->output->closure->paths[index]);
+			layer_input_add_path(input, path,
+					     &o->output->closure->paths[index]);
 		}
-		set_comment(input, "store paths");
+		layer_input_comment(input, "store paths");
 	}
 	return 0;
 }
@@ -211,23 +165,11 @@ static int add_planned_layers(struct opening *o, struct err *err)
 {
 	const struct closure *closure = o->output->closure;
 	autofree unsigned char *wanted = wanted_paths(o, err);
-	autoplan plan = PLAN_INIT;
 
 	if (!wanted)
 		return -1;
-	plan_make(&plan, closure, wanted, layers_left(o));
-	for (size_t i = 0; i < plan.nr; i++) {
-		struct layer_input *input = add_input(o, LAYER_STORE_PATHS);
-
-		for (size_t j = 0; j < plan.layers[i].nr; j++) {
-			const struct closure_path *path =
-				&closure->paths[plan.layers[i].paths[j]];
-
-			add_path(input, path->path, path);
-		}
-		set_comment(input, "store paths");
-	}
-	o->source->plan_version = PLAN_VERSION;
+	source_add_planned(o->source, closure, wanted, layers_left(o),
+			   &o->conf->options);
 	return 0;
 }
 
@@ -262,7 +204,7 @@ static int add_customisation_layer(struct opening *o, struct err *err)
 	input = add_input(o, LAYER_FILE);
 	input->file = xasprintf("%s/layer.tar", dir);
 	input->has_diff_id = true;
-	input->comment = comment_of("store paths", &dir, 1);
+	input->comment = layer_comment("store paths", &dir, 1);
 	if (read_checksum(dir, &input->diff_id, err))
 		return err_wrap(err, "%s: key 'customisation_layer'",
 				o->conf->file);
@@ -281,9 +223,10 @@ static int add_links(struct opening *o, struct err *err)
 
 		if (index < 0)
 			return -1;
-		add_path(input, path, &o->output->closure->paths[index]);
+		layer_input_add_path(input, path,
+				     &o->output->closure->paths[index]);
 	}
-	set_comment(input, "links into store paths");
+	layer_input_comment(input, "links into store paths");
 	return 0;
 }
 

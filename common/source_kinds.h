@@ -10,5 +10,7 @@
 extern const struct source_kind source_conf;
 /* The script that streamLayeredImage builds: its conf is taken instead. */
 extern const struct source_kind source_script;
+/* A plain package: a directory, or a file that can be run. Takes what is left. */
+extern const struct source_kind source_package;
 
 #endif

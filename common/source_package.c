@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: MIT
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/imageconfig.h"
+#include "common/isotime.h"
+#include "common/json.h"
+#include "common/limits.h"
+#include "common/source_kinds.h"
+#include "common/sourceinput.h"
+#include "common/store.h"
+
+#include "common/banned.h"
+
+/*
+ * A plain package (FORMATS.md §6): its closure in layers, and above them one
+ * that makes what is in the package visible at /. A file that can be run is a
+ * package, too. All times are 1, as in the store.
+ */
+#define TIME 1
+
+/* As Docker has it where an image sets none: /bin is in it. */
+#define PATH_VARIABLE                                                          \
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* Where nixpkgs' cacert and Debian's ca-certificates have theirs. */
+static const char *const bundles[] = {
+	"etc/ssl/certs/ca-bundle.crt",
+	"etc/ssl/certs/ca-certificates.crt",
+};
+
+/* What Nix and Go call a platform. */
+static const struct platform {
+	const char *system, *architecture, *variant;
+} platforms[] = {
+	{ "x86_64-linux", "amd64", NULL },
+	{ "aarch64-linux", "arm64", NULL },
+	{ "i686-linux", "386", NULL },
+	{ "armv7l-linux", "arm", "v7" },
+	{ "armv6l-linux", "arm", "v6" },
+	{ "riscv64-linux", "riscv64", NULL },
+	{ "powerpc64le-linux", "ppc64le", NULL },
+	{ "s390x-linux", "s390x", NULL },
+	{ "loongarch64-linux", "loong64", NULL },
+	{ "mips64el-linux", "mips64le", NULL },
+};
+
+struct package {
+	const struct platform *platform;
+	struct json_object *config;
+};
+
+/*
+ * Follow path, which lies in the store, while it is a symlink. *st is of what
+ * it leads to. ERR_REFUSED if it leads out of the store, or around.
+ */
+static int resolve(struct strbuf *path, struct stat *st, struct err *err)
+{
+	for (int i = 0; i <= ARCHIVE_LINKS_MAX; i++) {
+		autoclose int fd = store_open(path->buf, O_PATH, err);
+		char target[PATH_MAX];
+		char *slash;
+		ssize_t n;
+
+		if (fd < 0)
+			return -1;
+		if (fstat(fd, st))
+			return err_errno(err, "%s", path->buf);
+		if (!S_ISLNK(st->st_mode))
+			return 0;
+		n = readlinkat(fd, "", target, sizeof(target) - 1);
+		if (n < 0)
+			return err_errno(err, "%s", path->buf);
+		target[n] = 0;
+		slash = strrchr(path->buf, '/');
+		if (*target == '/')
+			strbuf_reset(path);
+		else
+			path->len = (size_t)(slash + 1 - path->buf);
+		strbuf_add(path, target, (size_t)n);
+		while (path->len && path->buf[path->len - 1] == '/')
+			path->buf[--path->len] = 0;
+		if (!store_has_path(path->buf))
+			break;
+	}
+	return err_set(err, ERR_REFUSED,
+		       "%s is a symlink out of the store, or to itself",
+		       path->buf);
+}
+
+/* Is the output something to run or to look into? 1, 0, or -1. */
+static int look(const struct source_output *output, struct strbuf *root,
+		bool *is_directory, struct err *err)
+{
+	struct err why = ERR_INIT;
+	struct stat st;
+
+	strbuf_addstr(root, output->path);
+	if (resolve(root, &st, &why)) {
+		if (why.code == ERR_REFUSED)
+			return 0;
+		*err = why;
+		return -1;
+	}
+	*is_directory = S_ISDIR(st.st_mode);
+	return *is_directory || (S_ISREG(st.st_mode) && (st.st_mode & S_IXUSR));
+}
+
+static int matches(const struct source_output *output, struct err *err)
+{
+	autostrbuf root = STRBUF_INIT;
+	bool is_directory;
+
+	return look(output, &root, &is_directory, err);
+}
+
+/* Is there a program of that name in the folder? */
+static bool has_program(int dir, const char *name)
+{
+	struct stat st;
+
+	if (!name || !*name || strchr(name, '/') || !strcmp(name, ".") ||
+	    !strcmp(name, ".."))
+		return false;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
+		return false;
+	return S_ISLNK(st.st_mode) ||
+	       (S_ISREG(st.st_mode) && (st.st_mode & S_IXUSR));
+}
+
+/* The only program, or NULL; what begins with a dot is what one wraps. */
+static char *only_program(int dir)
+{
+	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = copy < 0 ? NULL : fdopendir(copy);
+	char *found = NULL;
+	struct dirent *entry;
+	size_t nr = 0;
+
+	if (!list) {
+		if (copy >= 0)
+			close(copy);
+		return NULL;
+	}
+	while (nr < 2 && (entry = readdir(list))) {
+		if (*entry->d_name == '.' || !has_program(dir, entry->d_name))
+			continue;
+		if (!nr++)
+			found = xstrdup(entry->d_name);
+	}
+	closedir(list);
+	if (nr != 1)
+		cleanup_free(&found);
+	return nr == 1 ? found : NULL;
+}
+
+/* The program that the image runs, or NULL; the caller frees it. */
+static char *find_program(const struct source_output *output,
+			  const struct strbuf *root)
+{
+	const struct probe *probe = output->probe;
+	const char *names[] = { probe ? probe->main_program : NULL,
+				probe ? probe->pname : NULL };
+	autostrbuf bin = STRBUF_INIT;
+	autofree char *only = NULL;
+	struct err none = ERR_INIT;
+	struct stat st;
+	autoclose int dir = -1;
+
+	strbuf_addf(&bin, "%s/bin", root->buf);
+	if (resolve(&bin, &st, &none))
+		return NULL;
+	dir = store_open(bin.buf, O_RDONLY | O_DIRECTORY, &none);
+	if (dir < 0)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (has_program(dir, names[i]))
+			return xasprintf("%s/bin/%s", output->path, names[i]);
+	only = only_program(dir);
+	return only ? xasprintf("%s/bin/%s", output->path, only) : NULL;
+}
+
+/* The CA certificates in the closure, or NULL; the caller frees it. */
+static char *find_bundle(const struct closure *closure)
+{
+	for (size_t i = 0; i < closure->nr; i++) {
+		for (size_t j = 0; j < ARRAY_SIZE(bundles); j++) {
+			autostrbuf file = STRBUF_INIT;
+			struct err none = ERR_INIT;
+			struct stat st;
+
+			strbuf_addf(&file, "%s/%s", closure->paths[i].path,
+				    bundles[j]);
+			if (!resolve(&file, &st, &none) && S_ISREG(st.st_mode))
+				return strbuf_detach(&file, NULL);
+		}
+	}
+	return NULL;
+}
+
+static void add_list(struct json_object *json, const char *key,
+		     const char *const *words, size_t nr)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < nr; i++)
+		json_object_array_add(list, json_object_new_string(words[i]));
+	json_object_object_add(json, key, list);
+}
+
+static struct json_object *make_config(const struct source_output *output,
+				       const char *program)
+{
+	struct json_object *config = json_object_new_object();
+	autofree char *bundle = find_bundle(output->closure);
+	autofree char *variable =
+		bundle ? xasprintf("SSL_CERT_FILE=%s", bundle) : NULL;
+	const char *env[] = { PATH_VARIABLE, variable };
+
+	if (program)
+		add_list(config, "Entrypoint", &program, 1);
+	add_list(config, "Env", env, bundle ? 2 : 1);
+	return config;
+}
+
+static void add_layers(struct source *source,
+		       const struct source_output *output, const char *root)
+{
+	static const struct tar_options options = {
+		.dialect = TAR_DOCKERTOOLS,
+		.nix_mode = 0755,
+		.mtime = TIME,
+		.uname = "root",
+		.gname = "root",
+	};
+	const struct closure *closure = output->closure;
+	size_t max = output->max_layers > 1 ? output->max_layers - 1 : 1;
+	autofree unsigned char *wanted = xcalloc(closure->nr + 1, 1);
+	struct layer_input *top;
+
+	memset(wanted, 1, closure->nr);
+	source_add_planned(source, closure, wanted, max, &options);
+	top = source_add_input(source, LAYER_ROOT, &options);
+	if (root) {
+		autofree char *path = xstrndup(root, store_path_len(root));
+		ssize_t index = closure_find(closure, path);
+
+		if (index >= 0)
+			layer_input_add_path(top, root, &closure->paths[index]);
+	}
+	layer_input_comment(top, "links into store paths");
+}
+
+static const struct platform *find_platform(const char *system)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(platforms); i++)
+		if (!strcmp(platforms[i].system, system))
+			return &platforms[i];
+	return NULL;
+}
+
+static int open_package(struct source *source,
+			const struct source_output *output, struct err *err)
+{
+	struct package *package = xcalloc(1, sizeof(*package));
+	autostrbuf root = STRBUF_INIT;
+	autofree char *program = NULL;
+	bool is_directory = false;
+
+	source->data = package;
+	package->platform = find_platform(output->system);
+	if (!package->platform)
+		return err_set(err, ERR_REFUSED,
+			       "%s is a package for %s, which no image is for",
+			       output->path, output->system);
+	if (look(output, &root, &is_directory, err) < 0)
+		return -1;
+	program = is_directory ? find_program(output, &root)
+			       : xstrdup(output->path);
+	package->config = make_config(output, program);
+	add_layers(source, output, is_directory ? root.buf : NULL);
+	if (output->probe)
+		source->annotations = probe_annotations(output->probe);
+	return 0;
+}
+
+static int config(const struct source *source, const struct layer *layers,
+		  struct strbuf *out, struct err *err)
+{
+	const struct package *package = source->data;
+	char created[ISOTIME_SIZE];
+	struct isotime time;
+	struct imageconfig format = {
+		.created = created,
+		.architecture = package->platform->architecture,
+		.variant = package->platform->variant,
+		.os = "linux",
+		.config = package->config,
+	};
+
+	isotime_from_seconds(&time, TIME);
+	isotime_format(&time, created);
+	imageconfig_format(out, &format, source->inputs, layers, source->nr);
+	return 0;
+}
+
+static void release(struct source *source)
+{
+	struct package *package = source->data;
+
+	if (!package)
+		return;
+	json_object_put(package->config);
+	free(package);
+}
+
+const struct source_kind source_package = {
+	.name = "package",
+	.matches = matches,
+	.open = open_package,
+	.config = config,
+	.release = release,
+};
