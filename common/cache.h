@@ -152,6 +152,10 @@ MUST_CHECK int cache_get_record(const struct cache *cache,
 				const struct digest *manifest,
 				struct image_head *head, struct strbuf *body,
 				struct err *err);
+/* Is there one? This is no use of it. */
+bool cache_has_record(const struct cache *cache,
+		      const struct repository_name *name,
+		      const struct digest *manifest);
 MUST_CHECK int cache_put_record(const struct cache *cache,
 				const struct repository_name *name,
 				const struct image_head *head, const char *body,

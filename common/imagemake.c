@@ -132,14 +132,44 @@ void image_format_manifest(struct strbuf *out, const struct record *record)
 	manifest_format(out, &d, blobs, record->nr, record->annotations);
 }
 
+/*
+ * Is the blob linked already, for an image whose record is there? Then that
+ * link is as good as ours: what it is for, making the blob again, that image
+ * can do, too. *known is such an image, looked for once.
+ */
+static bool link_stands(const struct image_work *work,
+			const struct blob_link *ours, struct digest *known)
+{
+	const struct cache *cache = work->build->cache;
+	const struct repository_name *name = work->build->name;
+	struct blob_link link;
+	struct err none;
+
+	if (cache_get_link(cache, name, &ours->blob.digest, &link, &none) ||
+	    !digest_equal(&link.blob.digest, &ours->blob.digest) ||
+	    link.blob.size != ours->blob.size ||
+	    link.blob.media_type != ours->blob.media_type ||
+	    !digest_equal(&link.flake, &ours->flake))
+		return false;
+	if (digest_equal(&link.manifest, known))
+		return true;
+	if (!cache_has_record(cache, name, &link.manifest))
+		return false;
+	*known = link.manifest;
+	return true;
+}
+
 static int put_link(const struct image_work *work,
 		    const struct image_head *head,
-		    const struct descriptor *blob, struct err *err)
+		    const struct descriptor *blob, struct digest *known,
+		    struct err *err)
 {
 	struct blob_link link = { .blob = *blob,
 				  .manifest = head->manifest.digest,
 				  .flake = head->flake };
 
+	if (link_stands(work, &link, known))
+		return 0;
 	return cache_put_link(work->build->cache, work->build->name, &link,
 			      err);
 }
@@ -151,13 +181,13 @@ int image_publish_blobs(struct image_work *work, const struct image_head *head,
 	const struct cache *cache = work->build->cache;
 	struct descriptor d = { .media_type = MEDIA_CONFIG,
 				.size = strlen(config) };
-	struct digest digest;
+	struct digest digest, known = head->manifest.digest;
 
 	if (cache_put_blob(cache, config, d.size, &d.digest, err) ||
-	    put_link(work, head, &d, err))
+	    put_link(work, head, &d, &known, err))
 		return -1;
 	for (size_t i = 0; i < nr; i++)
-		if (put_link(work, head, &layers[i].blob, err))
+		if (put_link(work, head, &layers[i].blob, &known, err))
 			return -1;
 	if (cache_sync(cache, err))
 		return -1;

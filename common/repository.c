@@ -208,6 +208,18 @@ int cache_get_record(const struct cache *cache,
 	return 0;
 }
 
+bool cache_has_record(const struct cache *cache,
+		      const struct repository_name *name,
+		      const struct digest *manifest)
+{
+	char path[PATH_SIZE];
+	struct stat st;
+
+	path_of_digest(path, name, "_manifests", manifest);
+	return !fstatat(cache->fd, path, &st, AT_SYMLINK_NOFOLLOW) &&
+	       S_ISREG(st.st_mode);
+}
+
 int cache_put_record(const struct cache *cache,
 		     const struct repository_name *name,
 		     const struct image_head *head, const char *body,

@@ -199,6 +199,29 @@ def test_roots_keep_the_closure(builder, fresh):
     assert str(b.cache / "roots") in roots
 
 
+def test_links_stay_while_their_record_does(builder, fresh):
+    """A new image leaves the links of the layers that it shares alone; they
+    are made anew when the image that they name is forgotten."""
+    flake = fresh()
+    b = builder("a", flake)
+    b("build", "hello").ok()
+    first = b.digest("hello")
+    shared = {file: file.read_text() for file in
+              (b.cache / "repositories/hello/_blobs").iterdir()}
+    (flake / "salt").write_text("second\n")
+    b("build", "hello").ok()
+    second = b.digest("hello")
+    assert second != first
+    assert all(file.read_text() == text for file, text in shared.items())
+    both = [file for file in shared
+            if file.name in blobs(b.cache)[second].read_text()]
+    assert both
+    (b.cache / "repositories/hello/_manifests" / first[7:]).unlink()
+    (flake / "salt").write_text("third\n")
+    b("build", "hello").ok()
+    assert all(b.digest("hello") in file.read_text() for file in both)
+
+
 def test_a_failed_build_keeps_the_root(builder, fresh):
     """The image that is still served needs its closure."""
     flake = fresh()
