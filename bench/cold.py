@@ -9,8 +9,6 @@ from figures import cores
 from image import (PROGRAMS, ROOT, Calls, layers, manifest, read_blobs, registry,
                    run, run_all, seconds, settle, write_groups)
 
-COMPRESSIONS = ("none", "gzip", "zstd")
-
 
 class Cold:
     def __init__(self, bench):
@@ -129,11 +127,15 @@ class Cold:
         self.add("Python writer: last blob", float(until_last))
 
     def round(self, number):
-        for compression in COMPRESSIONS:
-            self.flakehub(compression)
-            if compression == "none":
-                self.plain_limits()
+        """The plain layers, which the disk has most to do with, twice: first
+        and last."""
+        self.flakehub("none")
+        self.plain_limits()
+        self.flakehub("gzip")
         self.compressed_limits()
+        self.flakehub("zstd")
+        self.plain_limits()
+        self.flakehub("none")
         if number < 2:
             self.others()
 

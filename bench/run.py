@@ -9,7 +9,7 @@ import sys
 from figures import Figures
 from image import Bench, process
 
-GROUPS = ("cold", "waiting")
+GROUPS = ("cold", "again", "warm", "waiting", "many", "growth")
 
 
 def number(name, default):
@@ -27,7 +27,7 @@ def main():
     process.become_subreaper()
     figures = Figures()
     bench = Bench(figures, size, number("BENCH_ROUNDS", 5),
-                  number("BENCH_SECONDS", 2))
+                  number("BENCH_SECONDS", 1))
     try:
         for group in groups:
             importlib.import_module(group).measure(bench)

@@ -50,10 +50,10 @@ def fields(*values):
     return "".join(f"{key} {value}\n" for key, value in values) + "\n"
 
 
-def image_bytes(name):
-    """The same for each name: a config, a layer of 1 MB, the manifest."""
+def image_bytes(name, size=1000000):
+    """The same for each name: a config, a layer of that size, the manifest."""
     config = b'{"architecture":"amd64","os":"linux"}'
-    layer = (name.encode() + b"\n") * (1000000 // (len(name) + 1))
+    layer = (name.encode() + b"\n") * (size // (len(name) + 1))
     manifest = (
         '{"schemaVersion":2,"mediaType":"%smanifest.v1+json","config":'
         '{"mediaType":"%sconfig.v1+json","digest":"sha256:%s","size":%d},'
@@ -63,10 +63,10 @@ def image_bytes(name):
     return config, layer, manifest
 
 
-def publish(cache, name, tag="latest", resolved=None, url=URL):
+def publish(cache, name, tag="latest", resolved=None, url=URL, size=1000000):
     """Make the cache's entries of an image; returns its three digests."""
     cache = pathlib.Path(cache)
-    config, layer, manifest = image_bytes(name)
+    config, layer, manifest = image_bytes(name, size)
     flake = "sha256:" + digest(url.encode())
     repository = cache / "repositories" / name
     digests = [put_blob(cache, blob) for blob in (config, layer, manifest)]

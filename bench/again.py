@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""A new revision in which one store path of many changed; a refresh that finds
+nothing new; and what Nix was asked each time."""
+
+import os
+import shutil
+import subprocess
+import threading
+import time
+
+from harness.registry import FLAKEHUB
+from image import Calls, nix, settle
+
+
+class Peak:
+    """The builder's own peak of memory, read while it runs: wait(2) would
+    tell that of its children's largest, which is Nix's."""
+
+    def __init__(self, popen):
+        self.kb = 0
+        self.popen = popen
+        self.thread = threading.Thread(target=self.watch)
+        self.thread.start()
+
+    def watch(self):
+        while self.popen.poll() is None:
+            try:
+                with open(f"/proc/{self.popen.pid}/status",
+                          encoding="ascii") as f:
+                    for line in f:
+                        if line.startswith("VmHWM:"):
+                            self.kb = max(self.kb, int(line.split()[1]))
+            except OSError:
+                break
+            time.sleep(0.01)
+
+
+class Builder:
+    """A cache, and `flakehub build` into it."""
+
+    def __init__(self, folder, flake, *settings):
+        self.folder = folder
+        self.flake = flake
+        self.calls = Calls(folder)
+        self.config = folder / "flakehub.conf"
+        self.cache = folder / "cache"
+        self.config.write_text("\n".join([
+            f"cache-dir = {self.cache}", *settings, "[flake]",
+            f"url = path:{flake}"]) + "\n", encoding="utf-8")
+        self.environment = nix.environment(
+            folder, path=self.calls.path, FLAKEHUB_CONFIG=self.config)
+
+    def build(self, name):
+        """Seconds, seconds of Nix, and KB."""
+        self.calls.clear()
+        settle()
+        start = time.monotonic()
+        popen = subprocess.Popen(
+            [str(FLAKEHUB), "build", name], env=self.environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        peak = Peak(popen)
+        errors = popen.stderr.read()
+        status = popen.wait()
+        taken = time.monotonic() - start
+        peak.thread.join()
+        if status:
+            raise RuntimeError(errors)
+        return taken, self.calls.total(), peak.kb
+
+
+def blobs(builder):
+    return {file.name: file.stat().st_size
+            for file in builder.cache.glob("blobs/sha256/*/*")}
+
+
+def change(flake, text):
+    """Another script in the image, and nothing else."""
+    file = flake / "flake.nix"
+    old = file.read_text(encoding="utf-8")
+    new = old.replace("set -e\n", f"set -e\n            # {text}\n", 1)
+    if new == old:
+        raise RuntimeError(f"{file} holds no script to change")
+    file.write_text(new, encoding="utf-8")
+
+
+def round_of(bench, number):
+    figures = bench.figures
+    with bench.fresh("again") as folder:
+        flake = folder / "flake"
+        shutil.copytree(bench.flake, flake, symlinks=True)
+        builder = Builder(folder, flake, "compression = none")
+        taken, of_nix, kb = builder.build(bench.image)
+        figures.add("first build", taken, "s")
+        figures.add("first build: commands of Nix",
+                    len(builder.calls.lines()), "")
+        figures.add("builder's memory, plain", kb / 1024, "MB")
+        taken, of_nix, _ = builder.build(bench.image)
+        figures.add("nothing new", taken, "s")
+        figures.add("nothing new: of which Nix", of_nix, "s")
+        figures.add("nothing new: commands of Nix",
+                    len(builder.calls.lines()), "")
+        before = blobs(builder)
+        change(flake, f"{os.getpid()}.{number}")
+        nix.build(flake, bench.image)
+        taken, of_nix, _ = builder.build(bench.image)
+        new = {name: size for name, size in blobs(builder).items()
+               if name not in before}
+        figures.add("one path changed", taken, "s")
+        figures.add("one path changed: of which Nix", of_nix, "s")
+        figures.add("one path changed: without Nix", (taken - of_nix) * 1000,
+                    "ms")
+        figures.add("one path changed: commands of Nix",
+                    len(builder.calls.lines()), "")
+        figures.add("one path changed: new blobs", len(new), "")
+        figures.add("one path changed: bytes of them", sum(new.values()) / 1e6,
+                    "MB")
+    for compression in ("gzip", "zstd"):
+        with bench.fresh("again") as folder:
+            builder = Builder(folder, bench.flake,
+                              f"compression = {compression}")
+            figures.add(f"builder's memory, {compression}",
+                        builder.build(bench.image)[2] / 1024, "MB")
+
+
+def measure(bench):
+    if bench.size != "full":
+        bench.say("again: only with BENCH_SIZE=full")
+        return
+    for number in range(min(bench.rounds, 5)):
+        bench.say(f"again: round {number + 1}")
+        round_of(bench, number)
+    bench.figures.limit("new revision, 1 path changed, without Nix (ms)",
+                        "one path changed: without Nix", "<= 50")
+    for compression in ("plain", "gzip", "zstd"):
+        bench.figures.limit(f"builder's memory, {compression} (MB)",
+                            f"builder's memory, {compression}", "<= 64")
