@@ -6,6 +6,7 @@
 #include "common/alloc.h"
 #include "common/imagework.h"
 #include "common/flakeref.h"
+#include "common/resolve.h"
 
 #include "common/banned.h"
 
@@ -85,9 +86,8 @@ static int find_revision(struct image_work *work, struct image_head *head,
 	struct digest identity;
 	int rc;
 
-	if (!is_revision(tag->text))
+	if (resolve_fixed(work->flake, tag, pin.revision))
 		return 0;
-	memcpy(pin.revision, tag->text, strlen(tag->text));
 	image_identity(work, &pin, &identity);
 	rc = image_find_known(work, &identity, head, err);
 	if (rc <= 0)

@@ -89,6 +89,23 @@ static int ask_git(const struct resolve *r, const struct flakeref *ref,
 			      text.len, err);
 }
 
+int resolve_fixed(const struct flake_settings *flake, const struct tag *tag,
+		  char revision[GIT_HASH_SIZE])
+{
+	autoflakeref ref = FLAKEREF_INIT;
+	const char *fixed = tag->text;
+	struct err err;
+
+	if (flakeref_parse(&ref, flake->url, &err))
+		return -1;
+	if (ref.rev && !strcmp(tag->text, "latest"))
+		fixed = ref.rev;
+	if (!is_revision(fixed))
+		return -1;
+	memcpy(revision, fixed, strlen(fixed) + 1);
+	return 0;
+}
+
 int resolve_refs(const struct resolve *r, struct git_refs *refs,
 		 struct err *err)
 {
@@ -161,6 +178,19 @@ static int resolve_revision(const struct resolve *r, const struct flakeref *ref,
 	return 0;
 }
 
+/* Of a plain path with a query Nix takes the path alone. */
+static int pin_work_tree(const struct resolve *r, const struct flakeref *ref,
+			 struct flake_pin *pin, struct err *err)
+{
+	autofree char *url = NULL;
+
+	if (!strchr(r->flake->url, '?'))
+		return pin_now(r->nix, r->flake->url, pin, err);
+	url = xasprintf("%s%s%s", ref->base, *ref->params ? "?" : "",
+			ref->params);
+	return pin_now(r->nix, url, pin, err);
+}
+
 static int resolve_latest(const struct resolve *r, const struct flakeref *ref,
 			  struct flake_pin *pin, struct err *err)
 {
@@ -168,8 +198,9 @@ static int resolve_latest(const struct resolve *r, const struct flakeref *ref,
 	const struct git_ref *tip;
 
 	/* What is in the folder now, committed or not. */
-	if (!ref->clone_url || ref->kind == FLAKEREF_FOLDER ||
-	    (!ref->ref && has_work_tree(ref)))
+	if (ref->kind == FLAKEREF_FOLDER && ref->clone_url && !ref->ref)
+		return pin_work_tree(r, ref, pin, err);
+	if (!ref->clone_url || (!ref->ref && has_work_tree(ref)))
 		return pin_now(r->nix, r->flake->url, pin, err);
 	if (ask_git(r, ref, &refs, err))
 		return -1;
@@ -192,6 +223,19 @@ static int resolve_latest(const struct resolve *r, const struct flakeref *ref,
 	return 0;
 }
 
+/* The revision that the URL itself names. */
+static int pin_given(const struct resolve *r, const struct flakeref *ref,
+		     struct flake_pin *pin, struct err *err)
+{
+	/* A ref beside it says where Nix finds it. */
+	if (ref->kind == FLAKEREF_GIT && ref->ref) {
+		pin_revision(pin, xstrdup(r->flake->url), ref->rev);
+		return 0;
+	}
+	return ref->clone_url ? resolve_revision(r, ref, ref->rev, pin, err)
+			      : pin_now(r->nix, r->flake->url, pin, err);
+}
+
 static int no_tags(const char *why, const struct tag *tag, struct err *err)
 {
 	return err_set(err, ERR_UNKNOWN, "there is no tag %s: %s", tag->text,
@@ -209,7 +253,7 @@ int resolve_tag(const struct resolve *r, const struct tag *tag,
 	if (parse(r, &ref, err))
 		return -1;
 	if (ref.rev && (latest || !strcmp(tag->text, ref.rev)))
-		return pin_now(r->nix, r->flake->url, pin, err);
+		return pin_given(r, &ref, pin, err);
 	if (ref.rev)
 		return no_tags("the flake's URL pins one revision, which is "
 			       "latest",

@@ -29,6 +29,13 @@ MUST_CHECK int resolve_tag(const struct resolve *resolve, const struct tag *tag,
 			   struct flake_pin *pin, struct err *err);
 
 /*
+ * 0 if the tag means one revision for ever, whoever is asked: a revision
+ * itself, or latest of a flake whose URL pins one. Else -1.
+ */
+int resolve_fixed(const struct flake_settings *flake, const struct tag *tag,
+		  char revision[GIT_HASH_SIZE]);
+
+/*
  * The refs that the flake's repository has now; none for a flake without
  * one. They are kept in the cache for cache_get_refs().
  */
