@@ -96,8 +96,10 @@ class Podman:
         return self._podman("pull", "--tls-verify=false", reference,
                             seconds=seconds)
 
-    def run(self, reference, *args):
-        return self._podman("run", "--rm", "--network=none", "--pull=never",
+    def run(self, reference, *args, pull=False):
+        how = ["--tls-verify=false", "--pull=always", "--quiet"] if pull \
+            else ["--pull=never"]
+        return self._podman("run", "--rm", "--network=none", *how,
                             *_limits(), reference, *args)
 
     def inspect(self, reference):
@@ -105,8 +107,8 @@ class Podman:
         image = json.loads(out)[0]
         return "sha256:" + image["Id"], image["RootFS"]["Layers"]
 
-    def remove(self, reference):
-        self._podman("image", "rm", "-f", reference)
+    def remove(self, *references):
+        self._podman("image", "rm", "-f", *references)
 
     def stop(self):
         # It mounts this over itself and leaves it so.

@@ -18,11 +18,13 @@ RESPONDER = BUILD / "flakehub.fcgi"
 
 class Registry:
     """Started at once. `settings` are lines "key = value" of the settings
-    file; `environment` changes that of the responder and of builders; both
-    run after `prefix`, a command that becomes another user, say."""
+    file, `flakes` its named sections, {name: URL or lines}; `environment`
+    changes that of the responder and of builders; both run after `prefix`, a
+    command that becomes another user, say. `more` is the web server's."""
 
     def __init__(self, directory, flake, server="lighttpd", settings=(),
-                 environment=None, prefix=(), cache=None, responder=None):
+                 environment=None, prefix=(), cache=None, responder=None,
+                 flakes=(), more=()):
         self.directory = directory
         self.server = server
         self.prefix = list(prefix)
@@ -35,6 +37,8 @@ class Registry:
         self.environment["FLAKEHUB_CONFIG"] = str(self.config)
         self.settings = list(settings)
         self.flake = flake
+        self.flakes = dict(flakes)
+        self.more = tuple(more)
         self.web = None
         self.process = None
         self.write_settings()
@@ -42,15 +46,20 @@ class Registry:
 
     def write_settings(self):
         lines = [f"cache-dir = {self.cache}",
-                 f"sendfile = {SENDFILE[self.server]}", *self.settings,
-                 "", "[flake]", f"url = {self.flake}"]
+                 f"sendfile = {SENDFILE[self.server]}", *self.settings]
+        if self.flake:
+            lines += ["[flake]", f"url = {self.flake}"]
+        for name, section in self.flakes.items():
+            lines += [f"[flake {name}]"]
+            lines += [f"url = {section}"] if isinstance(section, str) \
+                else section
         self.config.write_text("\n".join(lines) + "\n")
 
     def start(self):
         self.start_responder()
         try:
             self.web = WebServer(self.server, self.directory / "web",
-                                 self.socket, self.cache)
+                                 self.socket, self.cache, more=self.more)
         except BaseException:
             self.process.stop()
             raise
