@@ -8,6 +8,7 @@ import time
 import pytest
 
 from harness import fetch, nix
+from harness.opens import Opens
 from harness.process import wait_for
 from harness.registry import assert_whole, blobs
 from harness.webserver import SERVERS
@@ -68,16 +69,29 @@ def test_one_build_for_many_clients(make_registry, fresh, directory, server):
 
 
 @pytest.mark.sanitized
-def test_layers_are_made_once(make_registry, fresh):
-    """Two images with the same store paths share their layers' blobs."""
-    registry = make_registry(fresh())
-    first, _ = registry.manifest("hello")
-    when = {digest: file.stat().st_mtime_ns
-            for digest, file in blobs(registry.cache).items()}
-    registry.manifest("fixed-tag")
-    for layer in first["layers"]:
-        file = blobs(registry.cache)[layer["digest"]]
-        assert file.stat().st_mtime_ns == when[layer["digest"]]
+def test_each_layer_is_made_once(make_registry, fresh):
+    """Two images that share their layers, many clients and builders at once:
+    a file of a shared layer is read one time."""
+    flake = fresh()
+    greeting = nix.references(nix.build(flake, "hello"), "-greeting")
+    registry = make_registry(flake, settings=["max-builds = 10"])
+    opens = Opens(greeting)
+
+    def ask(image):
+        return lambda: registry.get(f"/v2/{image}/manifests/latest")
+
+    def build(image):
+        return lambda: registry.build(image).ok()
+
+    images = ("hello", "fixed-tag")
+    at_once([call(image) for call in (ask, ask, build, ask, build)
+             for image in images] * 3)
+    first, second = (registry.manifest(image)[0] for image in images)
+    assert {layer["digest"] for layer in first["layers"]} & \
+        {layer["digest"] for layer in second["layers"]}
+    assert opens.count() == 1
+    opens.close()
+    assert_whole(registry.cache)
 
 
 @pytest.mark.sanitized
