@@ -47,6 +47,59 @@ static void sort_names(struct name_list *list, bool drop_doubles)
 	list->nr = nr;
 }
 
+/* A ref and the tag that it is written as. */
+struct candidate {
+	struct tag tag;
+	int rank; /* which of one tag is meant: the lowest */
+};
+
+#define RANK_MAPPED 2
+
+static bool rank_ref(const char *ref_name, struct candidate *candidate)
+{
+	static const char *const folders[] = { "refs/tags/", "refs/heads/" };
+
+	if (git_tag_of(ref_name, &candidate->tag))
+		return false;
+	candidate->rank = RANK_MAPPED;
+	for (int i = 0; i < RANK_MAPPED; i++) {
+		size_t len = strlen(folders[i]);
+
+		if (!strncmp(ref_name, folders[i], len) &&
+		    !strcmp(ref_name + len, candidate->tag.text))
+			candidate->rank = i;
+	}
+	return true;
+}
+
+static int by_tag_and_rank(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+	int order = strcmp(x->tag.text, y->tag.text);
+
+	return order ? order : x->rank - y->rank;
+}
+
+/* Only what git_refs_find() finds, without asking it for each. */
+static void add_tags(struct name_list *tags, const struct git_refs *refs)
+{
+	autofree struct candidate *all = xcalloc(refs->nr + 1, sizeof(*all));
+	size_t nr = 0;
+
+	for (size_t i = 0; i < refs->nr; i++)
+		nr += rank_ref(refs->refs[i].name, &all[nr]);
+	qsort(all, nr, sizeof(*all), by_tag_and_rank);
+	for (size_t i = 0, end; i < nr; i = end) {
+		for (end = i + 1; end < nr; end++)
+			if (strcmp(all[i].tag.text, all[end].tag.text) != 0)
+				break;
+		if (all[i].rank == RANK_MAPPED && end > i + 1)
+			continue; /* it could be several */
+		if (strcmp(all[i].tag.text, "latest") != 0)
+			tags->names[tags->nr++] = xstrdup(all[i].tag.text);
+	}
+}
+
 int catalog_tags(const struct cache *cache, const struct flake_settings *flake,
 		 struct name_list *tags, int64_t *asked, struct err *err)
 {
@@ -60,19 +113,7 @@ int catalog_tags(const struct cache *cache, const struct flake_settings *flake,
 		return -1;
 	*asked = record.asked;
 	tags->names = xcalloc(refs.nr + 1, sizeof(*tags->names));
-	for (size_t i = 0; i < refs.nr; i++) {
-		const struct git_ref *found;
-		struct err ambiguous;
-		struct tag tag;
-
-		/* Only what can be pulled, and that by this name. */
-		if (git_tag_of(refs.refs[i].name, &tag) ||
-		    !strcmp(tag.text, "latest") ||
-		    git_refs_find(&refs, &tag, &found, &ambiguous) ||
-		    found != &refs.refs[i])
-			continue;
-		tags->names[tags->nr++] = xstrdup(tag.text);
-	}
+	add_tags(tags, &refs);
 	tags->names[tags->nr++] = xstrdup("latest");
 	sort_names(tags, false);
 	return 0;
