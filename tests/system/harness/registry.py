@@ -51,8 +51,8 @@ class Registry:
             lines += ["[flake]", f"url = {self.flake}"]
         for name, section in self.flakes.items():
             lines += [f"[flake {name}]"]
-            lines += [f"url = {section}"] if isinstance(section, str) \
-                else section
+            lines += section if isinstance(section, list) \
+                else [f"url = {section}"]
         self.config.write_text("\n".join(lines) + "\n")
 
     def start(self):
