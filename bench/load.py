@@ -56,7 +56,7 @@ def wrk(port, path, connections, seconds, paths=None):
         environment["WRK_PATHS"] = str(paths)
     out = subprocess.run(
         ["wrk", f"-t{min(connections, cores())}", f"-c{connections}",
-         f"-d{seconds}s", "-s", str(HERE / "wrk.lua"),
+         f"-d{seconds}s", "--timeout", "60s", "-s", str(HERE / "wrk.lua"),
          f"http://127.0.0.1:{port}{path}"],
         stdout=subprocess.PIPE, text=True, check=True, env=environment).stdout
     load = Load(next(line for line in out.splitlines()

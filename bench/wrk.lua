@@ -7,13 +7,15 @@ wrk.headers["Accept"] = "application/vnd.oci.image.manifest.v1+json"
 
 local file = os.getenv("WRK_PATHS")
 if file then
-	local paths = {}
-	for line in io.lines(file) do
-		paths[#paths + 1] = wrk.format(nil, line)
+	local requests = {}
+	function init()
+		for line in io.lines(file) do
+			requests[#requests + 1] = wrk.format(nil, line)
+		end
+		math.randomseed(1)
 	end
-	math.randomseed(1)
-	request = function()
-		return paths[math.random(#paths)]
+	function request()
+		return requests[math.random(#requests)]
 	end
 end
 
