@@ -12,21 +12,6 @@
 
 #include "common/banned.h"
 
-static int find_or_make(struct image_work *work, struct flake_pin *pin,
-			const struct digest *identity, struct image_head *head,
-			struct err *err)
-{
-	autoclose int slot = -1;
-	int rc = image_find_known(work, identity, head, err);
-
-	if (rc)
-		return rc < 0 ? -1 : 0;
-	slot = image_work_slot(work, err);
-	if (slot < 0)
-		return -1;
-	return image_make(work, pin, identity, head, err);
-}
-
 static bool points_to(const char *link, const char *target)
 {
 	char now[PATH_MAX];
@@ -56,6 +41,24 @@ static int keep_output(struct image_work *work, const struct image_head *head,
 	    nix_realise_path(&work->nix, record.output_path, root, &gone))
 		log_err(&gone, "event", "gc-root", NULL);
 	return 0;
+}
+
+/* What is made anew has its root from its realisation. */
+static int find_or_make(struct image_work *work, struct flake_pin *pin,
+			const struct digest *identity, struct image_head *head,
+			struct err *err)
+{
+	autoclose int slot = -1;
+	int rc = image_find_known(work, identity, head, err);
+
+	if (rc < 0)
+		return -1;
+	if (rc)
+		return keep_output(work, head, err);
+	slot = image_work_slot(work, err);
+	if (slot < 0)
+		return -1;
+	return image_make(work, pin, identity, head, err);
 }
 
 /* The same for the members of an index that was known. */
@@ -99,9 +102,9 @@ int image_find_or_make(struct image_work *work, struct flake_pin *pin,
 		       &identity);
 	snprintf(name, sizeof(name), "identity.%s", digest_hex(&identity, hex));
 	lock = cache_lock(work->build->cache, name, -1, err);
-	if (lock < 0 || find_or_make(work, pin, &identity, head, err))
+	if (lock < 0)
 		return -1;
-	return keep_output(work, head, err);
+	return find_or_make(work, pin, &identity, head, err);
 }
 
 void image_identity(const struct image_work *work, const struct flake_pin *pin,

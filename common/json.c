@@ -181,6 +181,14 @@ static void *parse_escape(struct parser *ps, const struct place *at,
 	return out;
 }
 
+/* The end of the ASCII characters that stand for themselves: most there are. */
+static const char *skip_plain(const char *p, const char *end)
+{
+	while (p < end && *p != '"' && *p != '\\' && (signed char)*p >= ' ')
+		p++;
+	return p;
+}
+
 /* A string, at its opening quote, appended to out. NULL is an error. */
 static void *parse_string(struct parser *ps, const struct place *at,
 			  struct strbuf *out)
@@ -188,9 +196,12 @@ static void *parse_string(struct parser *ps, const struct place *at,
 	if (!take(ps, '"'))
 		return syntax(ps, "a string");
 	for (;;) {
+		const char *plain = skip_plain(ps->p, ps->end);
 		uint32_t c;
 		size_t n;
 
+		strbuf_add(out, ps->p, (size_t)(plain - ps->p));
+		ps->p = plain;
 		if (ps->p == ps->end)
 			return syntax(ps, "\" at the end of a string");
 		if (take(ps, '"'))

@@ -262,7 +262,7 @@ int cache_put_identity(const struct cache *cache,
 
 	path_of_digest(path, name, "_identities", identity);
 	return put(cache, path, identity_fields, ARRAY_SIZE(identity_fields),
-		   manifest, CACHEFILE_SYNC, err);
+		   manifest, CACHEFILE_NO_SYNC, err);
 }
 
 static const struct field tag_fields[] = {
