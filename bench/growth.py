@@ -4,6 +4,7 @@ and on all. Images in the cache and waiting clients are in many.py and
 waiting.py."""
 
 import os
+import pathlib
 import subprocess
 
 from again import Builder
@@ -76,13 +77,15 @@ def files(bench, count):
 
 
 def text(folder, megabytes):
-    """A file that compresses as programs do: of this machine's libraries."""
+    """A file that compresses as programs do: 64 MB of this machine's
+    libraries, over and over."""
     (folder / "store").mkdir()
-    source = b"".join(
-        open(f"/usr/lib/{directory}/{name}", "rb").read(1 << 20)
-        for directory in ("x86_64-linux-gnu",)
-        for name in sorted(os.listdir(f"/usr/lib/{directory}"))
-        if ".so" in name and os.path.isfile(f"/usr/lib/{directory}/{name}"))
+    libraries = pathlib.Path("/usr/lib/x86_64-linux-gnu")
+    source = b""
+    for file in sorted(libraries.glob("*.so*")):
+        if file.is_file() and len(source) < 64 << 20:
+            source += file.read_bytes()[:4 << 20]
+    source = memoryview(source)
     left = megabytes * 1000000
     with open(folder / "store/path", "wb") as f:
         while left:
