@@ -63,7 +63,7 @@ programs := $(if $(filter cli/main.c,$(cli_c)),$(BUILD)/flakehub) \
 
 PYTHON ?= /usr/bin/python3
 
-.PHONY: all bench check check-cpu install clean check-headers format format-check lint FORCE
+.PHONY: all bench bench-plan check check-cpu install clean check-headers format format-check lint FORCE
 .DELETE_ON_ERROR:
 all: $(programs) $(common_a)
 
@@ -112,6 +112,10 @@ $(BUILD)/bench/%: $(BUILD)/bench/%.o $(common_a)
 bench: $(benches) all
 	scripts/install-deps bench
 	FLAKEHUB_BUILD=$(BUILD) $(PYTHON) bench/run.py
+
+# What the planner makes a node fetch, beside others: no Nix, no network.
+bench-plan: $(BUILD)/bench/plan
+	$(PYTHON) bench/plan.py $<
 
 # The same compressed bytes on CPUs without what this one has.
 QEMU ?= qemu-x86_64

@@ -8,11 +8,15 @@
 
 /*
  * A plan says which store paths share a layer. It is a function of the
- * closure alone (paths, sizes, edges) and of how many layers there may be.
+ * closure alone (paths, sizes, edges) and of how many layers there may be, so
+ * that two hosts, or one whose cache was emptied, make the same layers. What
+ * it goes by are names without hash and version: where a path is of another
+ * hash in the next revision, it is in the same company all the same, and who
+ * has that revision's other layers need not fetch them again.
  */
 
 /* Changes whenever the same closure would be planned otherwise. */
-#define PLAN_VERSION 1
+#define PLAN_VERSION 2
 
 struct plan_layer {
 	size_t *paths; /* indices into the closure, in tar order */
@@ -38,5 +42,12 @@ void plan_release(struct plan *plan);
  */
 void plan_make(struct plan *plan, const struct closure *closure,
 	       const unsigned char *wanted, size_t max_layers);
+
+/*
+ * What a path is known by from revision to revision: its name without the
+ * parts that begin with a digit, "openssl-bin" for …-openssl-3.0.14-bin. The
+ * caller frees it.
+ */
+char *plan_key(const char *path);
 
 #endif
