@@ -265,6 +265,29 @@ static int realise(struct nix *nix, const char *what, const char *root,
 }
 
 /*
+ * A flake may say that anything is its derivation. Nix checks what it finds
+ * there; that these are no options of its own, nor another path, we do.
+ */
+static int check_output(const char *drv_path, const char *output,
+			struct err *err)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789+-._?=";
+	size_t len = strlen(drv_path);
+
+	if (!store_has_path(drv_path) || store_path_len(drv_path) != len ||
+	    strcmp(drv_path + len - strlen(".drv"), ".drv"))
+		return err_set(err, ERR_NIX,
+			       "%s is no derivation in " STORE_DIR, drv_path);
+	if (!*output || output[strspn(output, letters)])
+		return err_set(err, ERR_NIX,
+			       "'%s' is no name of an output of %s", output,
+			       drv_path);
+	return 0;
+}
+
+/*
  * nix-store prints the root, which for an output other than "out" has the
  * output's name appended; the store path is what it points to.
  */
@@ -278,7 +301,8 @@ int nix_realise_output(struct nix *nix, const char *drv_path,
 	char *newline;
 	ssize_t n;
 
-	if (realise(nix, what, root, &out, err))
+	if (check_output(drv_path, output, err) ||
+	    realise(nix, what, root, &out, err))
 		return -1;
 	newline = strchr(out.buf, '\n');
 	if (!newline || newline[1])

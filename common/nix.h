@@ -57,7 +57,8 @@ void nix_quote(struct strbuf *out, const char *s);
 /*
  * Build an output of a derivation, or fetch a store path, and make root (an
  * absolute path) a GC root of it. The store path is appended to *path. A
- * root that is there is replaced.
+ * root that is there is replaced. ERR_NIX, without a word to Nix, where
+ * drv_path is no derivation in the store.
  */
 MUST_CHECK int nix_realise_output(struct nix *nix, const char *drv_path,
 				  const char *output, const char *root,

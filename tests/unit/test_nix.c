@@ -69,6 +69,41 @@ static void test_closure_of_any_version(void **state)
 	}
 }
 
+/* Nix is not asked: it would take some of these for options. */
+static void test_realise_takes_derivations_alone(void **state)
+{
+	static const char drv[] = PATH ".drv";
+	static const struct {
+		const char *drv_path, *output, *says;
+	} cases[] = {
+		{ "--help", "out", "--help is no derivation" },
+		{ "-vv", "out", "-vv is no derivation" },
+		{ "", "out", " is no derivation" },
+		{ "/etc/passwd", "out", "/etc/passwd is no derivation" },
+		{ PATH, "out", PATH " is no derivation" },
+		{ PATH "/x.drv", "out", PATH "/x.drv is no derivation" },
+		{ "/nix/store/../x.drv", "out", "/x.drv is no derivation" },
+		{ drv, "", "'' is no name of an output" },
+		{ drv, "out,dev", "'out,dev' is no name of an output" },
+		{ drv, "*", "'*' is no name of an output" },
+	};
+
+	fakeprogram_write(folder, "nix-store", "echo asked >&2; exit 1");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autonix nix = NIX_INIT;
+		autostrbuf path = STRBUF_INIT;
+		struct err err = ERR_INIT;
+
+		check(cases[i].says,
+		      nix_realise_output(&nix, cases[i].drv_path,
+					 cases[i].output, "/nonexistent/root",
+					 &path, &err) == -1);
+		check(cases[i].says, err.code == ERR_NIX);
+		if (!strstr(err.msg, cases[i].says))
+			fail_msg("%s: %s", cases[i].says, err.msg);
+	}
+}
+
 static void test_errors(void **state)
 {
 	static const struct {
@@ -194,6 +229,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_closure_of_any_version),
+		cmocka_unit_test(test_realise_takes_derivations_alone),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_quote),
 		cmocka_unit_test(test_pin),
