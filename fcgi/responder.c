@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -72,6 +73,24 @@ static void refuse_overdue(struct exchange *exchange)
 			image, took, image);
 }
 
+/* Less than this and a builder cannot write down why it failed. */
+#define LITTLE_SPACE (64u << 10)
+
+/* What keeps builders from leaving a record, for the end of a message. */
+static const char *describe_disk(const struct cache *cache)
+{
+	struct statvfs disk;
+
+	if (fstatvfs(cache->fd, &disk))
+		return "";
+	if (disk.f_flag & ST_RDONLY)
+		return " (the cache's file system is read-only)";
+	if (disk.f_bavail * disk.f_frsize < LITTLE_SPACE ||
+	    (disk.f_files && !disk.f_favail))
+		return " (no space is left on the cache's file system)";
+	return "";
+}
+
 /* Why the builder ended as it did, from its record if it left one. */
 static void read_failure(const struct crew *crew,
 			 const struct exchange *exchange,
@@ -98,8 +117,9 @@ static void read_failure(const struct crew *crew,
 		 failure->when < started - 2)
 		err_set(&failure->err, ERR_SYSTEM,
 			"the builder ended with status %d and did not say "
-			"why; the next pull starts over",
-			WEXITSTATUS(status));
+			"why%s; the next pull starts over",
+			WEXITSTATUS(status),
+			describe_disk(crew->service.cache));
 }
 
 static void fail(const struct crew *crew, struct exchange *exchange)

@@ -258,6 +258,26 @@ def test_no_space(small_disk, make_registry, fresh):
     assert_whole(registry.cache)
 
 
+def test_no_space_for_the_reason(small_disk, make_registry, fresh):
+    """A builder that cannot even write down why it failed."""
+    registry = make_registry(fresh(), cache=small_disk / "cache")
+    filler = small_disk / "filler"
+    with open(filler, "wb", buffering=0) as f, pytest.raises(OSError):
+        while True:
+            f.write(b"x" * 4096)
+    reply = registry.get("/v2/hello/manifests/latest")
+    assert 400 <= reply.status < 500, str(reply)
+    assert "no space is left" in reply.error()[1], str(reply)
+    filler.unlink()
+    registry.manifest("hello")
+    run(["mount", "-o", "remount,ro", small_disk]).ok()
+    try:
+        reply = registry.get("/v2/args/manifests/latest")
+    finally:
+        run(["mount", "-o", "remount,rw", small_disk]).ok()
+    assert "read-only" in reply.error()[1], str(reply)
+
+
 def test_deleted_blob_is_unknown_or_made_again(make_registry, simple):
     """A blob that was taken away is never a 5xx nor an empty file."""
     registry = make_registry(simple)
