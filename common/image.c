@@ -148,15 +148,12 @@ static int build_locked(struct image_work *work, struct image_head *head,
 	struct err ignored;
 	int rc;
 
-	/* The log is emptied only now: another's may have been under way. */
-	work->log_fd = cache_create_log(build->cache, &work->key, err);
-	if (work->log_fd < 0)
-		return -1;
 	rc = build_with_credentials(work, head, err);
 	if (!rc)
 		return cache_clear_failure(build->cache, &work->key, err);
 	failure.when = time(NULL);
 	failure.err = *err;
+	image_work_begin_log(work);
 	image_work_log(work, "flakehub: failed: ", 18);
 	image_work_log(work, err->msg, strlen(err->msg));
 	image_work_log(work, "\n", 1);
@@ -190,6 +187,7 @@ int image_build(const struct image_build *build, struct image_head *head,
 		.started = time(NULL),
 		.nix = NIX_INIT,
 		.log_fd = -1,
+		.log_early = STRBUF_INIT,
 		.log_left = BUILD_LOG_MAX,
 		.line = STRBUF_INIT,
 	};
@@ -216,6 +214,7 @@ int image_build(const struct image_build *build, struct image_head *head,
 	if (work.log_fd >= 0)
 		close(work.log_fd);
 	nix_release(&work.nix);
+	strbuf_release(&work.log_early);
 	strbuf_release(&work.line);
 	return rc < 0 ? -1 : 0;
 }

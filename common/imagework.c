@@ -19,15 +19,40 @@ static int64_t monotonic_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* The log is a help: that it cannot be written ends no build. */
-void image_work_log(struct image_work *work, const char *data, size_t len)
+static void write_log(struct image_work *work, const char *data, size_t len)
 {
-	if (work->log_fd < 0 || len > work->log_left)
+	if (len > work->log_left)
 		return;
 	if (write_all(work->log_fd, data, len))
 		work->log_left = 0;
 	else
 		work->log_left -= len;
+}
+
+void image_work_begin_log(struct image_work *work)
+{
+	struct err ignored;
+
+	if (work->log_fd >= 0 || !work->log_left)
+		return;
+	work->log_fd =
+		cache_create_log(work->build->cache, &work->key, &ignored);
+	if (work->log_fd < 0)
+		work->log_left = 0;
+	else
+		write_log(work, work->log_early.buf, work->log_early.len);
+	strbuf_release(&work->log_early);
+}
+
+void image_work_log(struct image_work *work, const char *data, size_t len)
+{
+	if (work->log_fd < 0 && work->log_left &&
+	    work->log_early.len + len > SMALL_FILE_MAX)
+		image_work_begin_log(work);
+	if (work->log_fd >= 0)
+		write_log(work, data, len);
+	else if (work->log_left)
+		strbuf_add(&work->log_early, data, len);
 }
 
 void image_work_phase(struct image_work *work, const char *phase)
@@ -48,10 +73,10 @@ void image_work_stderr(void *arg, const char *data, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		autostrbuf clean = STRBUF_INIT;
 
-		if (data[i] != '\n' && work->line.len < SMALL_FILE_MAX) {
+		if (data[i] != '\n')
 			strbuf_addch(&work->line, data[i]);
+		if (data[i] != '\n' && work->line.len < SMALL_FILE_MAX)
 			continue;
-		}
 		text_clean(&clean, work->line.buf, work->line.len);
 		strbuf_reset(&work->line);
 		if (progress && progress->line)
@@ -122,6 +147,7 @@ int image_work_slot(struct image_work *work, struct err *err)
 	const struct timespec pause = { .tv_nsec = 50000000 };
 	const struct settings *settings = work->build->settings;
 
+	image_work_begin_log(work);
 	for (bool told = false;; told = true) {
 		for (int64_t i = 0; i < settings->max_builds; i++) {
 			char name[32];

@@ -20,10 +20,18 @@ struct image_work {
 	struct digest key; /* of the build: name and reference */
 	int64_t started;   /* seconds since 1970 */
 	struct nix nix;
-	int log_fd;
-	uint64_t log_left;  /* bytes that the log may still grow */
-	struct strbuf line; /* of Nix's, not ended yet */
+	int log_fd;		 /* -1 until there is something to tell */
+	struct strbuf log_early; /* what is to be its beginning */
+	uint64_t log_left;	 /* bytes that the log may still grow */
+	struct strbuf line;	 /* of Nix's, not ended yet */
 };
+
+/*
+ * The log is that of the last build: one that only finds out that there is
+ * nothing to build leaves it alone. So what is logged is kept in memory until
+ * the log is begun. That it cannot be written ends no build.
+ */
+void image_work_begin_log(struct image_work *work);
 
 /* Write to the build's log, as far as its limit goes. */
 void image_work_log(struct image_work *work, const char *data, size_t len);
@@ -40,7 +48,8 @@ MUST_CHECK int image_work_resolve(struct image_work *work,
 				  struct err *err);
 
 /*
- * Take one of the max-builds slots, waiting for it until the deadline.
+ * Take one of the max-builds slots, waiting for it until the deadline. From
+ * here on there is a build, and its log.
  * Returns a descriptor that holds it until it is closed, or -1.
  */
 MUST_CHECK int image_work_slot(struct image_work *work, struct err *err);

@@ -57,6 +57,37 @@ def contents(cache):
     return {digest: hash_file(file) for digest, file in blobs(cache).items()}
 
 
+def test_log_is_that_of_the_last_build(builder, fresh):
+    """Not of a look at the flake that found nothing new."""
+    flake = fresh()
+    build = builder("b", f"path:{flake}")
+    build("build", "hello").ok()
+    log = build("log", "hello").ok().out
+    assert "building '/nix/store/" in log, log
+    assert log.startswith("flakehub: asking"), log
+    build("build", "hello").ok()
+    assert build("log", "hello").ok().out == log
+    (flake / "flake.nix").write_text("syntax error")
+    assert build("build", "hello").status == 1
+    log = build("log", "hello").ok().out
+    assert "undefined variable" in log and "building" not in log, log
+
+
+def test_log_of_long_lines(builder, fresh):
+    """They are cut, and nothing of them is lost."""
+    flake = fresh()
+    images = flake / "images.nix"
+    images.write_text(images.read_text().replace(
+        'echo "broken: the builder gives up here" >&2',
+        "i=0; while [ $i -lt 20000 ]; do printf 0123456789; i=$((i+1)); done"))
+    build = builder("b", f"path:{flake}")
+    assert build("build", "broken").status == 1
+    lines = build("log", "broken").ok().out.splitlines()
+    digits = "".join(line.removeprefix("broken> ") for line in lines
+                     if "0123456789" in line)
+    assert "0123456789" * 20000 in digits
+
+
 IMAGES = ("hello", "many", "from-image", "twice", "now", "conf-2022")
 
 
