@@ -93,6 +93,8 @@ def round_of(bench, number):
         figures.add("first build", taken, "s")
         figures.add("first build: commands of Nix",
                     len(builder.calls.lines()), "")
+        for seconds, kind in builder.calls.each():
+            figures.add(f"first build: {kind}", seconds * 1000, "ms")
         figures.add("builder's memory, plain", kb / 1024, "MB")
         taken, of_nix, _ = builder.build(bench.image)
         figures.add("nothing new", taken, "s")

@@ -93,12 +93,13 @@ def run_all(*commands):
 
 
 class Calls:
-    """The commands of Nix that a registry ran, by a wrapper on its PATH."""
+    """The commands of Nix and git that a registry ran, by a wrapper on its
+    PATH."""
 
     def __init__(self, folder):
         self.folder = folder / "calls-of-nix"
         self.folder.mkdir()
-        for name in ("nix", "nix-store"):
+        for name in ("nix", "nix-store", "git"):
             (self.folder / name).symlink_to(PROGRAMS / "calls")
         self.path = f"{self.folder}:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -110,6 +111,13 @@ class Calls:
             return []
         return [(float(line.split(" ", 1)[0]) / 1000, line.split(" ", 1)[1])
                 for line in text.splitlines()]
+
+    def each(self):
+        """[(seconds, what it is)]"""
+        kinds = ("flake metadata", "eval", "--realise", "path-info",
+                 "ls-remote")
+        return [(taken, next((kind for kind in kinds if kind in words), words))
+                for taken, words in self.lines()]
 
     def clear(self):
         (self.folder / "calls").unlink(missing_ok=True)
