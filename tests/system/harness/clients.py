@@ -50,8 +50,8 @@ class Docker:
         return run([program("docker"), "--config", self.config,
                     "-H", self.host, *args], **options)
 
-    def pull(self, reference, seconds=900):
-        return self._docker("pull", reference, seconds=seconds)
+    def pull(self, reference, *args, seconds=900):
+        return self._docker("pull", *args, reference, seconds=seconds)
 
     def run(self, reference, *args):
         return self._docker("run", "--rm", "--network=none", reference, *args)
@@ -92,8 +92,8 @@ class Podman:
         return run([program("podman"), *self.options, *args],
                    env=self.environment, **options)
 
-    def pull(self, reference, seconds=900):
-        return self._podman("pull", "--tls-verify=false", reference,
+    def pull(self, reference, *args, seconds=900):
+        return self._podman("pull", "--tls-verify=false", *args, reference,
                             seconds=seconds)
 
     def run(self, reference, *args, pull=False):
