@@ -51,7 +51,7 @@ static int run_and_record(const struct settings *settings,
 			  const struct task *task, struct err *err)
 {
 	autocache cache = CACHE_INIT;
-	struct failure failure;
+	struct failure failure = { .when = 0 };
 	struct err ignored;
 	struct digest key;
 

@@ -37,6 +37,7 @@ static const char *path_of(char out[PATH_SIZE], const struct digest *build,
 
 static const struct field failure_fields[] = {
 	{ "when", FIELD_INT, offsetof(struct failure, when), 0 },
+	{ "flake", FIELD_DIGEST, offsetof(struct failure, flake), 0 },
 	{ "code", FIELD_ERR_CODE, offsetof(struct failure, err.code), 0 },
 };
 

@@ -242,7 +242,8 @@ void build_key(const struct repository_name *name,
 	       const struct reference *reference, struct digest *key);
 
 struct failure {
-	int64_t when; /* seconds since 1970 */
+	int64_t when;	     /* seconds since 1970 */
+	struct digest flake; /* flake_settings.id; of a task none */
 	struct err err;
 };
 

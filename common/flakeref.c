@@ -198,6 +198,24 @@ static int read_forge(struct flakeref *ref, const struct scheme *scheme,
 	return 0;
 }
 
+/*
+ * Only http asks for passwords; the messages of others would show it where it
+ * is not known as one.
+ */
+static bool has_useless_password(const struct flakeref *ref)
+{
+	const char *user =
+		ref->clone_url ? strstr(ref->clone_url, "://") : NULL;
+	const char *end, *colon;
+
+	if (!user || !strncmp(ref->clone_url, "http", 4))
+		return false;
+	user += 3;
+	end = memchr(user, '@', strcspn(user, "/"));
+	colon = end ? memchr(user, ':', (size_t)(end - user)) : NULL;
+	return colon != NULL;
+}
+
 static int parse(struct flakeref *ref, const char *text, struct err *err)
 {
 	const struct scheme *scheme = find_scheme(text);
@@ -223,6 +241,10 @@ static int parse(struct flakeref *ref, const char *text, struct err *err)
 	if (scheme->strip)
 		ref->clone_url = xstrndup(text + strlen(scheme->strip),
 					  len - strlen(scheme->strip));
+	if (has_useless_password(ref))
+		return err_set(err, ERR_MALFORMED,
+			       "git: and git+ssh: take no password; "
+			       "credentials may be an ssh key");
 	return 0;
 }
 

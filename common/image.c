@@ -99,7 +99,8 @@ static int build_digest(struct image_work *work, struct image_head *head,
 
 /*
  * Did somebody do the same while we waited for the lock? Then what came of it
- * is ours, too: 1 done, 0 not, -1 it failed.
+ * is ours, too: 1 done, 0 not, -1 it failed. Other settings over the same
+ * cache may mean another flake.
  */
 static int look_again(struct image_work *work, struct image_head *head,
 		      struct err *err)
@@ -112,13 +113,15 @@ static int look_again(struct image_work *work, struct image_head *head,
 	if (build->reference->is_digest)
 		return 0;
 	if (!cache_get_failure(build->cache, &work->key, &failure, &ignored) &&
-	    failure.when > work->started) {
+	    failure.when > work->started &&
+	    digest_equal(&failure.flake, &work->flake->id)) {
 		*err = failure.err;
 		return -1;
 	}
 	if (cache_get_tag(build->cache, build->name, &build->reference->tag,
 			  &tag, &ignored) ||
 	    tag.resolved <= work->started ||
+	    !digest_equal(&tag.image.flake, &work->flake->id) ||
 	    !cache_has_blob(build->cache, &tag.image.manifest.digest, NULL))
 		return 0;
 	*head = tag.image;
@@ -152,6 +155,7 @@ static int build_locked(struct image_work *work, struct image_head *head,
 	if (!rc)
 		return cache_clear_failure(build->cache, &work->key, err);
 	failure.when = time(NULL);
+	failure.flake = work->flake->id;
 	failure.err = *err;
 	image_work_begin_log(work);
 	image_work_log(work, "flakehub: failed: ", 18);

@@ -166,7 +166,7 @@ enum answer blob_answer(const struct service *service, struct call *call,
 	call->order.name = target->name;
 	call->order.reference.is_digest = true;
 	call->order.reference.digest = link.manifest;
-	failure = endpoint_failure(service, call, &flake->image, &record);
+	failure = endpoint_failure(service, call, flake, &record);
 	if (failure)
 		return endpoint_failed(call, failure, response);
 	return endpoint_build(call, response);

@@ -77,7 +77,7 @@ int64_t endpoint_age(int64_t when)
 
 const struct err *endpoint_failure(const struct service *service,
 				   const struct call *call,
-				   const struct image_settings *ages,
+				   const struct flake_settings *flake,
 				   struct failure *record)
 {
 	struct digest key;
@@ -89,7 +89,8 @@ const struct err *endpoint_failure(const struct service *service,
 		return NULL;
 	order_key(&call->order, &key);
 	if (cache_get_failure(service->cache, &key, record, &ignored) ||
-	    endpoint_age(record->when) >= ages->error_max_age)
+	    !digest_equal(&record->flake, &flake->id) ||
+	    endpoint_age(record->when) >= flake->image.error_max_age)
 		return NULL;
 	return &record->err;
 }

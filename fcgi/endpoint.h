@@ -86,7 +86,7 @@ enum answer endpoint_build(const struct call *call, struct response *response);
  */
 const struct err *endpoint_failure(const struct service *service,
 				   const struct call *call,
-				   const struct image_settings *ages,
+				   const struct flake_settings *flake,
 				   struct failure *record);
 
 /* Seconds since a time, or until it: a clock that was set back is no excuse. */

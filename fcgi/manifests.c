@@ -230,7 +230,7 @@ enum answer manifest_answer(const struct service *service, struct call *call,
 		return send_image(service, call, &standing, response);
 	if (is_passive(call->target))
 		return nothing_known(call, response);
-	failure = endpoint_failure(service, call, ages, &record);
+	failure = endpoint_failure(service, call, standing.flake, &record);
 	/* What the upstream says is not there any more is no error of its. */
 	if (failure && failure->code != ERR_UNKNOWN &&
 	    is_fresh_for(&standing, ages->stale_if_error))

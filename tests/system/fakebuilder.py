@@ -91,6 +91,7 @@ def publish(cache, name, tag="latest", resolved=None, url=URL, size=1000000):
 def put_failure(cache, image, code, message, when=None):
     replace(pathlib.Path(cache) / "builds" / digest(image.encode()) /
             "failure", fields(("when", int(when or time.time())),
+                              ("flake", "sha256:" + digest(URL.encode())),
                               ("code", code)) + message)
 
 
