@@ -53,14 +53,14 @@ exec {real} "$@"
 """
 
 
-def counting_path(directory):
-    """A PATH whose nix and nix-store write their arguments into
+def counting_path(directory, more=()):
+    """A PATH whose nix and nix-store (and more) write their arguments into
     directory/calls; returns the PATH and that file."""
     folder = directory / "counters"
     folder.mkdir()
     log = directory / "calls"
     log.touch()
-    for name in ("nix", "nix-store"):
+    for name in ("nix", "nix-store", *more):
         wrapper = folder / name
         wrapper.write_text(COUNTER.format(
             log=log, real=shutil.which(name, path="/usr/bin:/bin")))
