@@ -284,7 +284,8 @@ def test_others_while_many_wait(serve):
             assert server.get(path).status == 200
             times.append(time.monotonic() - start)
         if not SANITIZED:
-            assert statistics.median(times) < 0.005, times
+            # bench/waiting.py has the strict limit, on an idle machine.
+            assert statistics.median(times) < 0.05, times
     (server.directory / "go").touch()
     assert {p.reply().status for p in pending} == {200}
 
@@ -298,7 +299,7 @@ def test_thousand_wait(serve):
     start = time.monotonic()
     assert server.get("/v2/").status == 200
     if not SANITIZED:
-        assert time.monotonic() - start < 0.05
+        assert time.monotonic() - start < 1
         assert rss(server.responder()) - before < 1000 * 16 * 1024
         assert before < 8 << 20
     (server.directory / "go").touch()
