@@ -64,7 +64,7 @@ const struct command command_build = {
 	.summary = "Make an image be in the cache.",
 	.help = "Prints the image and the digest of its manifest. What is in\n"
 		"the cache already is not made again; with a digest, every\n"
-		"blob that is gone is made again as it was.\n",
+		"blob that is gone is made again as it was.",
 	.min_args = 1,
 	.max_args = 1,
 	.run = run,

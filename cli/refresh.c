@@ -59,7 +59,7 @@ const struct command command_refresh = {
 	.arguments = "[FLAKE]",
 	.summary = "Ask git and Nix anew which tags and images there are.",
 	.help = "FLAKE is the name of a section of the settings, \"\" for the\n"
-		"unnamed one; without it, all are asked.\n",
+		"unnamed one; without it, all are asked.",
 	.min_args = 0,
 	.max_args = 1,
 	.run = run,

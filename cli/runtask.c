@@ -91,7 +91,7 @@ const struct command command_run_task = {
 	.arguments = "TASK",
 	.summary = "Do what flakehub.fcgi asks for besides images.",
 	.help = "TASK is *tags FLAKE, *names or *health. For people there is\n"
-		"flakehub refresh.\n",
+		"flakehub refresh.",
 	.min_args = 1,
 	.max_args = 1,
 	.run = run,

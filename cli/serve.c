@@ -345,6 +345,8 @@ static void print_ready(struct serve *s)
 		       "sandbox, for this run.\n");
 	printf("Serving %s at %s; the cache is %s. Ctrl-C ends it.\n", url.buf,
 	       s->address.name, s->cache_dir);
+	printf("For log, list and inspect: %s --config %s COMMAND\n",
+	       s->flakehub, s->config);
 	fflush(stdout);
 }
 

@@ -100,7 +100,7 @@ const struct setting settings_table[SETTINGS_NR] = {
 	{ "url", F(url), SETTING_URL,
 	  .text = "The flake: github:owner/repo, git+https://host/repo, ..." },
 	{ "credentials", F(credentials), SETTING_FILE,
-	  .text = "A netrc file with user and password for the flake's host." },
+	  .text = "A netrc file for the flake's host, or an ssh private key." },
 	{ "compose", F(compose), SETTING_BOOL, .standard = "no",
 	  .text = "HOST/a/b/c is one image of the packages a, b and c." },
 };

@@ -13,7 +13,8 @@ from harness.process import Process, run, wait_for
 from harness.registry import FLAKEHUB
 from harness.webserver import accepts, free_port
 
-COMMANDS = ("serve", "build", "list", "inspect", "log", "config")
+COMMANDS = ("serve", "build", "list", "inspect", "log", "refresh", "run-task",
+            "config")
 
 
 @pytest.mark.parametrize("args,right", [
@@ -233,6 +234,17 @@ def test_serve_prints_names(serve, simple, directory):
     wait_for("names", lambda: process.assert_running()
              and f"docker pull localhost:{port}/" in process.output(), 60)
     assert "more\n" in process.output()
+
+
+def test_serve_says_how_to_see_a_log(serve, simple, directory):
+    """There are no settings that another command would find by itself."""
+    port = free_port()
+    process = serve(simple, "-p", port, "-c", directory / "cache")
+    words = wait_for("it says so", lambda: process.assert_running() and
+                     re.search("log, list and inspect: (.*) COMMAND\n",
+                               process.output()), 60)[1].split()
+    fetch.follow(port, "GET", "/v2/broken/manifests/latest")
+    assert "the builder gives up here" in run([*words, "log", "broken"]).ok().out
 
 
 def test_serve_debug(serve, simple, directory):

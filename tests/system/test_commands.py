@@ -9,7 +9,8 @@ import pytest
 from harness.process import run
 from harness.registry import FLAKEHUB
 
-COMMANDS = ("serve", "build", "list", "inspect", "log", "config")
+COMMANDS = ("serve", "build", "list", "inspect", "log", "refresh", "run-task",
+            "config")
 KEYS = """cache-dir systems compression max-layers max-age
     stale-while-revalidate stale-if-error error-max-age refresh-timeout
     build-timeout max-builds max-queue cache-size record-max-age sandbox-eval
@@ -33,6 +34,7 @@ def test_version():
 def test_help(command):
     out = run([FLAKEHUB, command, "--help"]).ok().out
     assert command in out.splitlines()[0]
+    assert "\n\n\n" not in out
     assert command in run([FLAKEHUB, "--help"]).ok().out
 
 
