@@ -52,13 +52,13 @@ def paths(bench, count):
 
 
 def layers(folder, compression, count, cpus=None):
-    """Seconds, MB of memory, MB of tars."""
+    """Seconds, seconds of the processors, MB of memory."""
     prefix = ["taskset", "-c", cpus] if cpus else []
     out = subprocess.run(
         [*prefix, str(PROGRAMS / "layers"), str(folder / "store"),
          str(folder / "cache"), compression, str(count)],
         stdout=subprocess.PIPE, text=True, check=True).stdout.split()
-    return float(out[0]), int(out[1]) / 1024, int(out[2]) / 1e6
+    return float(out[0]), float(out[1]), int(out[2]) / 1024
 
 
 def files(bench, count):
@@ -71,8 +71,9 @@ def files(bench, count):
                 with open(directory / str(j), "wb") as f:
                     f.write(b"x" * 200)
         os.sync()
-        taken, memory, _ = layers(folder, "none", 1)
+        taken, cpu, memory = layers(folder, "none", 1)
         bench.figures.add(f"{count} files: layer", taken * 1000, "ms")
+        bench.figures.add(f"{count} files: processors", cpu * 1000, "ms")
         bench.figures.add(f"{count} files: memory", memory, "MB")
 
 
@@ -97,9 +98,10 @@ def size(bench, megabytes):
         with bench.fresh("bytes") as folder:
             text(folder, megabytes)
             os.sync()
-            taken, memory, _ = layers(folder, compression, 1)
+            taken, cpu, memory = layers(folder, compression, 1)
             name = f"{megabytes} MB, {compression}"
             bench.figures.add(f"{name}: layer", taken * 1000, "ms")
+            bench.figures.add(f"{name}: processors", cpu * 1000, "ms")
             bench.figures.add(f"{name}: memory", memory, "MB")
 
 
