@@ -26,7 +26,7 @@
 /* Links, tag records, layer entries: a few hundred bytes each. */
 #define SMALL_FILE_MAX	     65536
 /* Entries of a listing at once; more are on the next page. */
-#define LIST_MAX             1000
+#define LIST_MAX	     1000
 /* Settings are written by hand. */
 #define SETTINGS_MAX	     (1u << 20)
 /* JSON of nix eval and nix flake metadata: large locks reach a few MB. */
