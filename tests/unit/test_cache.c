@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: MIT
+#include "tests/unit/check.h"
+
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "common/alloc.h"
 #include "common/cache.h"
 #include "common/cachefile.h"
+#include "tests/unit/scratch.h"
 
 #include "common/banned.h"
 
 struct fixture {
-	char dir[64];
+	char *dir;
 	struct cache cache;
 };
 
@@ -29,8 +25,7 @@ static int setup(void **state)
 	struct fixture *f = xcalloc(1, sizeof(*f));
 	struct err err = ERR_INIT;
 
-	snprintf(f->dir, sizeof(f->dir), "/tmp/test-cache.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	f->dir = scratch_make();
 	if (cache_open(&f->cache, f->dir, CACHE_WRITE, &err))
 		fail_msg("%s", err.msg);
 	*state = f;
@@ -40,13 +35,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	autofree char *command = xasprintf("rm -rf '%s'", f->dir);
-	FILE *unused;
 
 	cache_release(&f->cache);
-#undef popen
-	unused = popen(command, "r");
-	pclose(unused);
+	scratch_remove(f->dir);
 	free(f);
 	return 0;
 }
