@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "common/alloc.h"
 #include "common/cache.h"
 #include "common/cachefile.h"
+#include "common/lease.h"
 
 #include "common/banned.h"
 
@@ -23,25 +25,44 @@ const char *cache_blob_path(const struct digest *digest,
 	return out;
 }
 
-/* The same from the cache's top. */
-#define BLOB_FILE_SIZE (CACHE_BLOB_PATH_SIZE + 6)
-static const char *blob_file(const struct digest *digest,
-			     char out[BLOB_FILE_SIZE])
+const char *cache_blob_file(const struct digest *digest,
+			    char out[CACHE_BLOB_FILE_SIZE])
 {
 	memcpy(out, "blobs/", 6);
 	cache_blob_path(digest, out + 6);
 	return out;
 }
 
+/* path is where it is, if it is. */
+static bool look(const struct cache *cache, const struct digest *digest,
+		 char path[CACHE_BLOB_FILE_SIZE], struct stat *st)
+{
+	return !fstatat(cache->fd, cache_blob_file(digest, path), st,
+			AT_SYMLINK_NOFOLLOW) &&
+	       S_ISREG(st->st_mode);
+}
+
 bool cache_has_blob(const struct cache *cache, const struct digest *digest,
 		    uint64_t *size)
 {
-	char path[BLOB_FILE_SIZE];
+	char path[CACHE_BLOB_FILE_SIZE];
 	struct stat st;
 
-	if (fstatat(cache->fd, blob_file(digest, path), &st,
-		    AT_SYMLINK_NOFOLLOW) ||
-	    !S_ISREG(st.st_mode))
+	if (!look(cache, digest, path, &st))
+		return false;
+	if (size)
+		*size = (uint64_t)st.st_size;
+	return true;
+}
+
+bool cache_use_blob(const struct cache *cache, const struct digest *digest,
+		    uint64_t *size)
+{
+	char path[CACHE_BLOB_FILE_SIZE];
+	struct stat st;
+
+	if (!look(cache, digest, path, &st) ||
+	    !lease_file(cache, path, &st, LEASE_ATIME))
 		return false;
 	if (size)
 		*size = (uint64_t)st.st_size;
@@ -51,9 +72,10 @@ bool cache_has_blob(const struct cache *cache, const struct digest *digest,
 int cache_open_blob(const struct cache *cache, const struct digest *digest,
 		    uint64_t *size, struct err *err)
 {
-	char path[BLOB_FILE_SIZE];
-	autoclose int fd = open_beneath(cache->fd, blob_file(digest, path),
-					O_RDONLY | O_NONBLOCK);
+	char path[CACHE_BLOB_FILE_SIZE];
+	autoclose int fd =
+		open_beneath(cache->fd, cache_blob_file(digest, path),
+			     O_RDONLY | O_NONBLOCK);
 	struct stat st;
 
 	if (fd < 0 && errno == ENOENT)
@@ -97,18 +119,27 @@ int blob_write(struct blob_writer *writer, const void *data, size_t len,
 	return 0;
 }
 
+static atomic_uint_fast64_t bytes_committed;
+
+uint64_t blob_bytes_committed(void)
+{
+	return bytes_committed;
+}
+
 int blob_commit(struct blob_writer *writer, const struct digest *digest,
 		struct err *err)
 {
-	char path[BLOB_FILE_SIZE];
+	char path[CACHE_BLOB_FILE_SIZE];
 	int rc;
 
 	if (fsync(writer->fd))
 		return err_errno(err, "cannot write a blob to the cache %s",
 				 writer->cache->path);
 	rc = cachefile_link(writer->cache->fd, writer->fd, writer->tmp,
-			    blob_file(digest, path), err);
+			    cache_blob_file(digest, path), err);
 	free(steal_ptr(&writer->tmp));
+	if (!rc)
+		bytes_committed += writer->size;
 	return rc;
 }
 
@@ -128,7 +159,7 @@ int cache_put_blob(const struct cache *cache, const void *data, size_t len,
 	autoblob writer = BLOB_WRITER_INIT;
 
 	digest_of(data, len, digest);
-	if (cache_has_blob(cache, digest, NULL))
+	if (cache_use_blob(cache, digest, NULL))
 		return 0;
 	if (blob_begin(&writer, cache, err) ||
 	    blob_write(&writer, data, len, err))

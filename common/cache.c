@@ -232,10 +232,9 @@ static int flock_until(int fd, int64_t deadline_ms)
 	}
 }
 
-int cache_lock(const struct cache *cache, const char *name, int timeout_ms,
-	       struct err *err)
+static int lock_once(const struct cache *cache, const char *path,
+		     int timeout_ms, struct err *err)
 {
-	autofree char *path = xasprintf("locks/%s", name);
 	autoclose int fd =
 		openat(cache->fd, path,
 		       O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -256,4 +255,46 @@ int cache_lock(const struct cache *cache, const char *name, int timeout_ms,
 	if (rc)
 		return err_errno(err, "cannot take %s in the cache", path);
 	return steal_fd(&fd);
+}
+
+/*
+ * Locks that nobody holds are swept by who took them for that: what we have
+ * waited for may have no name any more, and another file be the lock.
+ */
+int cache_lock(const struct cache *cache, const char *name, int timeout_ms,
+	       struct err *err)
+{
+	autofree char *path = xasprintf("locks/%s", name);
+
+	for (;;) {
+		autoclose int fd = lock_once(cache, path, timeout_ms, err);
+		struct stat st;
+
+		if (fd < 0)
+			return -1;
+		if (fstat(fd, &st))
+			return err_errno(err, "cannot look at %s", path);
+		if (st.st_nlink)
+			return steal_fd(&fd);
+	}
+}
+
+int cache_refresh(const struct cache *cache, struct err *err)
+{
+	autoclose int fd = -1;
+	struct stat st;
+
+	if (fstat(cache->fd, &st))
+		return err_errno(err, "cannot look at the cache %s",
+				 cache->path);
+	if (st.st_nlink)
+		return 0;
+	fd = open(cache->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	/* In place: other threads look up the number. */
+	if (fd < 0 || dup3(fd, cache->fd, O_CLOEXEC) < 0)
+		return err_errno(err, "cannot open the cache %s anew",
+				 cache->path);
+	return 0;
 }

@@ -57,6 +57,12 @@ void cache_release(struct cache *cache);
 #define autocache __attribute__((cleanup(cache_release))) struct cache
 
 /*
+ * Was the cache's folder removed, and is there another? Then go on with that
+ * one.
+ */
+MUST_CHECK int cache_refresh(const struct cache *cache, struct err *err);
+
+/*
  * Sync all that was written so far: layer entries and links are not synced
  * one by one, so this comes before what needs them is published.
  */
@@ -67,6 +73,9 @@ MUST_CHECK int cache_sync(const struct cache *cache, struct err *err);
 /* Is it there? Its size goes to *size unless that is NULL. */
 bool cache_has_blob(const struct cache *cache, const struct digest *digest,
 		    uint64_t *size);
+/* The same, and if it is there it stays for ten minutes (lease.h). */
+bool cache_use_blob(const struct cache *cache, const struct digest *digest,
+		    uint64_t *size);
 /* A descriptor to read from, the caller's to close. ERR_UNKNOWN. */
 MUST_CHECK int cache_open_blob(const struct cache *cache,
 			       const struct digest *digest, uint64_t *size,
@@ -75,6 +84,10 @@ MUST_CHECK int cache_open_blob(const struct cache *cache,
 #define CACHE_BLOB_PATH_SIZE 80
 const char *cache_blob_path(const struct digest *digest,
 			    char out[CACHE_BLOB_PATH_SIZE]);
+/* The same below CACHE. Returns out. */
+#define CACHE_BLOB_FILE_SIZE (CACHE_BLOB_PATH_SIZE + 6)
+const char *cache_blob_file(const struct digest *digest,
+			    char out[CACHE_BLOB_FILE_SIZE]);
 /* Publish len bytes; their digest goes to *digest. */
 MUST_CHECK int cache_put_blob(const struct cache *cache, const void *data,
 			      size_t len, struct digest *digest,
@@ -101,6 +114,8 @@ MUST_CHECK int blob_write(struct blob_writer *writer, const void *data,
  */
 MUST_CHECK int blob_commit(struct blob_writer *writer,
 			   const struct digest *digest, struct err *err);
+/* Bytes of all blobs that this process has committed. */
+uint64_t blob_bytes_committed(void);
 /* Forget what was written, unless committed. */
 void blob_writer_release(struct blob_writer *writer);
 #define autoblob                                                               \
@@ -144,14 +159,24 @@ struct image_head {
 
 /*
  * A record is a file: its head, which is all that the responder reads, an empty
- * line, and the record's JSON. body may be NULL. ERR_UNKNOWN. Reading counts
- * as use: the file's mtime is set, at most once a minute.
+ * line, and the record's JSON. body may be NULL. ERR_UNKNOWN. Getting counts
+ * as use: the file's mtime is set, at most once a minute, and the image stays
+ * for ten (lease.h). Peeking does not.
  */
 MUST_CHECK int cache_get_record(const struct cache *cache,
 				const struct repository_name *name,
 				const struct digest *manifest,
 				struct image_head *head, struct strbuf *body,
 				struct err *err);
+MUST_CHECK int cache_peek_record(const struct cache *cache,
+				 const struct repository_name *name,
+				 const struct digest *manifest,
+				 struct image_head *head, struct strbuf *body,
+				 struct err *err);
+/* Use it without reading it. */
+void cache_use_record(const struct cache *cache,
+		      const struct repository_name *name,
+		      const struct digest *manifest);
 /* Is there one? This is no use of it. */
 bool cache_has_record(const struct cache *cache,
 		      const struct repository_name *name,
@@ -160,6 +185,12 @@ MUST_CHECK int cache_put_record(const struct cache *cache,
 				const struct repository_name *name,
 				const struct image_head *head, const char *body,
 				size_t len, struct err *err);
+
+/* Its file below CACHE. Returns out. */
+#define CACHE_RECORD_PATH_SIZE (REPOSITORY_NAME_MAX + TAG_MAX + 64)
+const char *cache_record_path(char out[CACHE_RECORD_PATH_SIZE],
+			      const struct repository_name *name,
+			      const struct digest *manifest);
 
 /* The manifest of an identity. ERR_UNKNOWN. */
 MUST_CHECK int cache_get_identity(const struct cache *cache,

@@ -12,6 +12,7 @@
 #include "common/credentials.h"
 #include "common/imagework.h"
 #include "common/index.h"
+#include "common/lease.h"
 #include "common/log.h"
 
 #include "common/banned.h"
@@ -28,6 +29,7 @@ static int remake_index(struct image_work *work, const struct image_head *head,
 			const struct record *record, struct err *err)
 {
 	autoindex index = IMAGE_INDEX_INIT;
+	autoclose int hold = -1;
 	struct digest again;
 
 	if (index_parse(&index, record->config, strlen(record->config),
@@ -47,6 +49,13 @@ static int remake_index(struct image_work *work, const struct image_head *head,
 		    image_remake(work, &member_head, &member, err))
 			return -1;
 	}
+	hold = lease_hold(work->build->cache, err);
+	if (hold < 0)
+		return -1;
+	if (!image_use_members(work, &index))
+		return err_set(err, ERR_BUSY,
+			       "a member went from the cache while another "
+			       "was made");
 	if (cache_sync(work->build->cache, err) ||
 	    cache_put_blob(work->build->cache, record->config,
 			   strlen(record->config), &again, err))

@@ -8,6 +8,7 @@
 #include "common/alloc.h"
 #include "common/imagework.h"
 #include "common/index.h"
+#include "common/lease.h"
 #include "common/log.h"
 
 #include "common/banned.h"
@@ -241,20 +242,52 @@ static int publish_index(struct image_work *work, const struct flake_pin *pin,
 				  &head->manifest.digest, err);
 }
 
+bool image_use_members(const struct image_work *work,
+		       const struct image_index *index)
+{
+	for (size_t i = 0; i < index->nr; i++) {
+		const struct digest *digest =
+			&index->members[i].manifest.digest;
+
+		cache_use_record(work->build->cache, work->build->name, digest);
+		if (!cache_use_blob(work->build->cache, digest, NULL))
+			return false;
+	}
+	return true;
+}
+
+/* While one member is built another may be evicted: then all once more. */
+static int make_and_hold(struct image_work *work, struct flake_pin *pin,
+			 struct image_index *index, int *hold, struct err *err)
+{
+	for (;;) {
+		if (make_members(work, pin, index, err))
+			return -1;
+		*hold = lease_hold(work->build->cache, err);
+		if (*hold < 0)
+			return -1;
+		if (image_use_members(work, index))
+			return 0;
+		close(steal_fd(hold));
+		index_release(index);
+	}
+}
+
 int image_find_or_make_index(struct image_work *work, struct flake_pin *pin,
 			     struct image_head *head, struct err *err)
 {
 	autoindex index = IMAGE_INDEX_INIT;
 	autostrbuf text = STRBUF_INIT;
 	struct digest identity;
+	autoclose int hold = -1;
 	int rc;
 
 	image_identity(work, pin, &identity);
 	rc = image_find_known(work, &identity, head, err);
 	if (rc)
 		return rc < 0 ? -1 : keep_members(work, head, err);
-	if (make_members(work, pin, &index, err) ||
-	    pin_complete(&work->nix, pin, err))
+	if (pin_complete(&work->nix, pin, err) ||
+	    make_and_hold(work, pin, &index, &hold, err))
 		return -1;
 	index_format(&text, &index);
 	return publish_index(work, pin, &identity, &text, head, err);

@@ -23,13 +23,14 @@ struct making {
 	struct layer *layers;
 	struct strbuf config, manifest;
 	bool found; /* the flake has the attribute */
+	int hold;   /* of the layers, or -1 */
 };
 
 #define MAKING_INIT                                                            \
 	{                                                                      \
 		.output = FLAKE_OUTPUT_INIT, .output_path = STRBUF_INIT,       \
 		.closure = CLOSURE_INIT, .source = SOURCE_INIT,                \
-		.config = STRBUF_INIT, .manifest = STRBUF_INIT                 \
+		.config = STRBUF_INIT, .manifest = STRBUF_INIT, .hold = -1     \
 	}
 
 static void making_release(struct making *m)
@@ -41,6 +42,8 @@ static void making_release(struct making *m)
 	free(m->layers);
 	strbuf_release(&m->config);
 	strbuf_release(&m->manifest);
+	if (m->hold >= 0)
+		close(m->hold);
 }
 
 /* What errors call the flake: by its name, or by its URL. */
@@ -110,14 +113,11 @@ void image_tell_layers(const struct image_work *work,
 static int make_layers(struct image_work *work, struct making *m,
 		       struct err *err)
 {
-	struct layer_progress progress = image_work_progress(work);
-
 	image_work_phase(work, "making layers");
-	image_tell_layers(work, m->source.inputs, m->source.nr);
 	m->layers = xcalloc(m->source.nr, sizeof(*m->layers));
-	return layers_make(work->build->cache, m->source.inputs, m->source.nr,
-			   work->flake->image.compression, &progress, m->layers,
-			   err);
+	return image_make_layers(work, m->source.inputs, m->source.nr,
+				 work->flake->image.compression, m->layers,
+				 &m->hold, err);
 }
 
 void image_format_manifest(struct strbuf *out, const struct record *record)

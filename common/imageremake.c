@@ -81,20 +81,21 @@ static int remake(struct image_work *work, const struct image_head *head,
 		  const struct record *record, const char *root,
 		  struct err *err)
 {
-	struct layer_progress progress = image_work_progress(work);
 	autofree struct layer *layers = xcalloc(record->nr, sizeof(*layers));
 	autostrbuf manifest = STRBUF_INIT;
 	enum compression compression = COMPRESSION_NONE;
 	struct digest digest;
+	autoclose int hold = -1;
 
 	if (check_compression(record, &compression, err) ||
 	    realise_again(work, record, root, err))
 		return -1;
 	image_work_phase(work, "making layers again");
-	image_tell_layers(work, record->inputs, record->nr);
-	if (layers_make(work->build->cache, record->inputs, record->nr,
-			compression, &progress, layers, err))
+	if (image_make_layers(work, record->inputs, record->nr, compression,
+			      layers, &hold, err))
 		return -1;
+	cache_use_record(work->build->cache, work->build->name,
+			 &head->manifest.digest);
 	for (size_t i = 0; i < record->nr; i++)
 		if (!digest_equal(&layers[i].blob.digest,
 				  &record->layers[i].blob.digest))

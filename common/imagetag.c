@@ -6,6 +6,7 @@
 #include "common/alloc.h"
 #include "common/imagework.h"
 #include "common/flakeref.h"
+#include "common/lease.h"
 #include "common/resolve.h"
 
 #include "common/banned.h"
@@ -15,7 +16,11 @@ static int put_tag(struct image_work *work, const struct flake_pin *pin,
 {
 	const struct image_build *build = work->build;
 	struct tag_record tag = { .image = *head, .resolved = time(NULL) };
+	autoclose int hold = lease_hold(build->cache, err);
 
+	if (hold < 0)
+		return -1;
+	cache_use_record(build->cache, build->name, &head->manifest.digest);
 	memcpy(tag.revision, pin->revision, sizeof(tag.revision));
 	return cache_put_tag(build->cache, build->name, &build->reference->tag,
 			     &tag, err);

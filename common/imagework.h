@@ -100,6 +100,11 @@ MUST_CHECK int image_find_or_make_index(struct image_work *work,
 					struct image_head *head,
 					struct err *err);
 
+/* Lease the members of an index. False if one is gone. */
+struct image_index;
+bool image_use_members(const struct image_work *work,
+		       const struct image_index *index);
+
 /* Resolve the tag, find or make its image, and point the tag there. */
 MUST_CHECK int image_build_tag(struct image_work *work, struct image_head *head,
 			       struct err *err);
@@ -114,12 +119,24 @@ void image_format_manifest(struct strbuf *out, const struct record *record);
 
 /*
  * Publish the config, the links of all blobs and, when these are on disk, the
- * manifest: one that is there has all that it names.
+ * manifest: one that is there has all that it names. The caller holds the
+ * layers.
  */
 MUST_CHECK int
 image_publish_blobs(struct image_work *work, const struct image_head *head,
 		    const char *config, const struct strbuf *manifest,
 		    const struct layer *layers, size_t nr, struct err *err);
+
+/*
+ * layers_make(), until all of them are there at the same time. *hold, the
+ * caller's to close, keeps them: to be held until what needs them is
+ * published.
+ */
+MUST_CHECK int image_make_layers(struct image_work *work,
+				 const struct layer_input *inputs, size_t nr,
+				 enum compression compression,
+				 struct layer *layers, int *hold,
+				 struct err *err);
 
 /* Tell the progress how much there is to do. */
 void image_tell_layers(const struct image_work *work,

@@ -79,7 +79,7 @@ static int look(const struct job *job, size_t index, struct layer *known,
 	if (!*is_known && err->code != ERR_UNKNOWN)
 		return -1;
 	return *is_known &&
-	       cache_has_blob(job->cache, &known->blob.digest, NULL);
+	       cache_use_blob(job->cache, &known->blob.digest, NULL);
 }
 
 static int check_promised(const struct layer_input *input,

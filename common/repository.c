@@ -12,14 +12,12 @@
 #include "common/alloc.h"
 #include "common/cache.h"
 #include "common/cachefile.h"
+#include "common/lease.h"
 
 #include "common/banned.h"
 
 /* "repositories/", a name, "/_identities/", a tag or hex, the NUL. */
-#define PATH_SIZE (REPOSITORY_NAME_MAX + TAG_MAX + 64)
-
-/* A record is touched when it is read, but no more often than this. */
-#define TOUCH_AFTER_S 60
+#define PATH_SIZE CACHE_RECORD_PATH_SIZE
 
 static const char *path_of(char out[PATH_SIZE],
 			   const struct repository_name *name,
@@ -158,14 +156,6 @@ static const struct field head_fields[] = {
 /* Long enough for every head: five lines of a hundred bytes. */
 #define HEAD_MAX 1024
 
-static void touch(int fd)
-{
-	struct stat st;
-
-	if (!fstat(fd, &st) && time(NULL) - st.st_mtime > TOUCH_AFTER_S)
-		futimens(fd, NULL); /* a reader who is not the owner cannot */
-}
-
 static int read_head(int fd, const char *path, struct strbuf *text,
 		     bool with_body, struct err *err)
 {
@@ -182,17 +172,24 @@ static int read_head(int fd, const char *path, struct strbuf *text,
 	return 0;
 }
 
-int cache_get_record(const struct cache *cache,
-		     const struct repository_name *name,
-		     const struct digest *manifest, struct image_head *head,
-		     struct strbuf *body, struct err *err)
+const char *cache_record_path(char out[CACHE_RECORD_PATH_SIZE],
+			      const struct repository_name *name,
+			      const struct digest *manifest)
+{
+	return path_of_digest(out, name, "_manifests", manifest);
+}
+
+int cache_peek_record(const struct cache *cache,
+		      const struct repository_name *name,
+		      const struct digest *manifest, struct image_head *head,
+		      struct strbuf *body, struct err *err)
 {
 	char path[PATH_SIZE];
 	autostrbuf text = STRBUF_INIT;
 	size_t used;
-	autoclose int fd = open_beneath(
-		cache->fd, path_of_digest(path, name, "_manifests", manifest),
-		O_RDONLY | O_NONBLOCK);
+	autoclose int fd =
+		open_beneath(cache->fd, cache_record_path(path, name, manifest),
+			     O_RDONLY | O_NONBLOCK);
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return err_set(err, ERR_UNKNOWN, "no %s in the cache", path);
@@ -202,10 +199,35 @@ int cache_get_record(const struct cache *cache,
 	    fields_parse(head_fields, ARRAY_SIZE(head_fields), head, text.buf,
 			 text.len, &used, path, err))
 		return -1;
-	touch(fd);
 	if (body)
 		strbuf_add(body, text.buf + used, text.len - used);
 	return 0;
+}
+
+void cache_use_record(const struct cache *cache,
+		      const struct repository_name *name,
+		      const struct digest *manifest)
+{
+	char path[PATH_SIZE];
+	struct stat st;
+
+	cache_record_path(path, name, manifest);
+	if (!fstatat(cache->fd, path, &st, AT_SYMLINK_NOFOLLOW) &&
+	    S_ISREG(st.st_mode))
+		lease_file(cache, path, &st, LEASE_MTIME);
+}
+
+/*
+ * Leased before it is read: whoever looks for the manifest afterwards finds it
+ * only if it stays.
+ */
+int cache_get_record(const struct cache *cache,
+		     const struct repository_name *name,
+		     const struct digest *manifest, struct image_head *head,
+		     struct strbuf *body, struct err *err)
+{
+	cache_use_record(cache, name, manifest);
+	return cache_peek_record(cache, name, manifest, head, body, err);
 }
 
 bool cache_has_record(const struct cache *cache,

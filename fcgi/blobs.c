@@ -161,7 +161,8 @@ enum answer blob_answer(const struct service *service, struct call *call,
 			       : endpoint_cache_failed(call, &err, response);
 	if (!digest_equal(&link.flake, &flake->id))
 		return unknown(call, response);
-	if (cache_has_blob(service->cache, digest, &size))
+	cache_use_record(service->cache, &target->name, &link.manifest);
+	if (cache_use_blob(service->cache, digest, &size))
 		return send_blob(service, call, digest, size, response);
 	call->order.name = target->name;
 	call->order.reference.is_digest = true;

@@ -212,8 +212,12 @@ static enum answer call_endpoint(struct exchange *exchange,
 				 const struct service *service,
 				 struct response *response)
 {
+	struct err err = ERR_INIT;
+
 	exchange->call.request = &exchange->request;
 	exchange->call.target = &exchange->target;
+	if (cache_refresh(service->cache, &err))
+		log_err(&err, NULL);
 	return endpoints[exchange->target.route](service, &exchange->call,
 						 response);
 }
