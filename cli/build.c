@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -6,9 +7,30 @@
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "common/alloc.h"
+#include "common/gc.h"
 #include "common/image.h"
+#include "common/log.h"
 
 #include "common/banned.h"
+
+/* What it made may be too much for the cache. The image is there anyway. */
+static void evict(const struct settings *settings, const struct cache *cache)
+{
+	const struct gc gc = { .settings = settings, .cache = cache };
+	char bytes[24], images[24];
+	struct err err = ERR_INIT;
+	struct gc_result result;
+
+	if (gc_evict(&gc, &result, &err)) {
+		log_err(&err, "event", "evict", NULL);
+		return;
+	}
+	snprintf(images, sizeof(images), "%zu", result.evicted);
+	snprintf(bytes, sizeof(bytes), "%" PRIu64, result.after);
+	if (result.evicted)
+		log_event(LOG_LEVEL_INFO, "event", "evicted", "images", images,
+			  "cache-bytes", bytes, NULL);
+}
 
 static int build_image(const struct settings *settings,
 		       const struct repository_name *name,
@@ -34,6 +56,7 @@ static int build_image(const struct settings *settings,
 	progress_free(progress);
 	if (rc)
 		return -1;
+	evict(settings, &cache);
 	printf("%s%c%s %s\n", name->text, reference->is_digest ? '@' : ':',
 	       reference_str(reference, ref),
 	       digest_str(&head.manifest.digest, digest));

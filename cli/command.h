@@ -54,6 +54,7 @@ struct command {
 
 extern const struct command command_build;
 extern const struct command command_config;
+extern const struct command command_gc;
 extern const struct command command_inspect;
 extern const struct command command_list;
 extern const struct command command_log;

@@ -1,0 +1,391 @@
+# SPDX-License-Identifier: MIT
+"""Eviction: the size is kept, the least recently pulled goes first, what is
+pulled or made never does, and what went is made again, the same bytes."""
+
+import fcntl
+import os
+import threading
+import time
+
+import pytest
+
+from harness.process import run
+from harness.registry import assert_whole, blobs
+
+DAY = 24 * 3600
+# Uncompressed, so that sizes are known: hello takes 2 MB, many and two-layers
+# 6 MB more each.
+PLAIN = "compression = none"
+
+
+def records(cache, name="*"):
+    return list(cache.glob(f"repositories/{name}/_manifests/*"))
+
+
+def set_age(file, seconds):
+    then = time.time() - seconds
+    os.utime(file, (then, then), follow_symlinks=False)
+
+
+def age(registry, seconds, name="*"):
+    """As if a repository's images were last pulled so long ago, and every
+    blob, layer entry, log and lock made then."""
+    for file in records(registry.cache, name):
+        set_age(file, seconds)
+    for folder in "blobs", "layers", "builds", "locks":
+        for file in (registry.cache / folder).glob("**/*"):
+            set_age(file, seconds)
+
+
+def disk(cache):
+    """What du says."""
+    return int(run(["du", "-s", "-B1", cache]).ok().out.split()[0])
+
+
+def pull(registry, name, reference="latest"):
+    """All of an image, each blob checked; returns its digest."""
+    manifest, reply = registry.manifest(name, reference)
+    for part in [manifest["config"], *manifest["layers"]]:
+        registry.blob(name, part["digest"])
+    return reply.digest()
+
+
+def is_there(registry, digest):
+    return digest in blobs(registry.cache)
+
+
+def gc(registry, *args):
+    return registry.flakehub("gc", *args).ok().out
+
+
+@pytest.fixture
+def many(make_registry, fresh):
+    """A registry with three images, all of which were pulled."""
+    registry = make_registry(fresh(), settings=[PLAIN, "max-age = 1h"])
+    registry.digests = {name: pull(registry, name)
+                        for name in ("hello", "many", "two-layers")}
+    return registry
+
+
+def limit(registry, *lines):
+    registry.settings = [PLAIN, "max-age = 1h", *lines]
+    registry.write_settings()
+
+
+def test_nothing_used_lately_goes(many):
+    limit(many, "cache-size = 1M", "record-max-age = 0s")
+    before = set(blobs(many.cache))
+    gc(many)
+    assert set(blobs(many.cache)) == before
+    assert_whole(many.cache)
+
+
+def test_least_recently_pulled_goes_first(many):
+    age(many, 3 * DAY)
+    age(many, 2 * DAY, "hello")
+    for file in records(many.cache, "two-layers"):
+        set_age(file, 4 * DAY)
+    total = disk(many.cache)
+    limit(many, f"cache-size = {(total >> 10) - 1000}K")
+    planned = gc(many, "--dry-run")
+    assert disk(many.cache) >= total - (64 << 10)
+    assert f"image two-layers@{many.digests['two-layers']}" in planned
+    assert "image many@" not in planned
+    out = gc(many)
+    assert "image two-layers@" in out and "image many@" not in out
+    assert not is_there(many, many.digests["two-layers"])
+    assert is_there(many, many.digests["many"])
+    assert is_there(many, many.digests["hello"])
+    assert disk(many.cache) <= total - (1000 << 10)
+    assert_whole(many.cache)
+    # Reading is a use: it sets the atime.
+    age(many, 3 * DAY)
+    age(many, 2 * DAY, "hello")
+    limit(many, "cache-size = 4M")
+    gc(many)
+    assert not is_there(many, many.digests["many"])
+    assert is_there(many, many.digests["hello"])
+    assert disk(many.cache) <= 4 << 20
+    assert_whole(many.cache)
+
+
+def test_records_outlive_blobs(many):
+    """By tag and by digest, what was evicted comes again, bit for bit."""
+    kept = {digest: file.read_bytes()
+            for digest, file in blobs(many.cache).items()}
+    age(many, DAY)
+    limit(many, "cache-size = 1M")
+    gc(many)
+    assert not blobs(many.cache)
+    assert len(records(many.cache)) == 3
+    for name, digest in many.digests.items():
+        assert pull(many, name, digest) == digest
+        assert pull(many, name) == digest
+    now = blobs(many.cache)
+    assert set(now) == set(kept)
+    for digest, file in now.items():
+        assert file.read_bytes() == kept[digest]
+
+
+def test_a_blob_alone_comes_again(many):
+    """A client that has the manifest and asks for a layer much later."""
+    manifest, _ = many.manifest("many")
+    age(many, DAY)
+    limit(many, "cache-size = 1M")
+    gc(many)
+    for part in manifest["layers"]:
+        many.blob("many", part["digest"])
+    assert_whole(many.cache)
+
+
+def test_builder_keeps_the_size(make_registry, fresh):
+    registry = make_registry(fresh(), settings=[PLAIN, "cache-size = 10M"])
+    first = pull(registry, "many")
+    age(registry, DAY)
+    pull(registry, "two-layers")
+    assert not is_there(registry, first)
+    assert disk(registry.cache) <= 10 << 20
+    assert_whole(registry.cache)
+
+
+def test_nothing_is_evicted_while_it_fits(many):
+    age(many, DAY)
+    out = gc(many)
+    assert "image" not in out, out
+    assert all(is_there(many, digest) for digest in many.digests.values())
+
+
+def test_what_an_index_needs(make_registry, fresh):
+    """The index goes before its members, and comes again with them."""
+    flake = fresh()
+    pkgs = flake / "pkgs.nix"
+    # Both are built by this machine.
+    pkgs.write_text(pkgs.read_text().replace(
+        "inherit name system script;",
+        'inherit name script; system = "x86_64-linux";'))
+    registry = make_registry(flake, settings=[
+        PLAIN, "systems = x86_64-linux aarch64-linux", "max-age = 1h"])
+    digest = registry.build("no-store").ok().out.split()[1]
+    before = set(blobs(registry.cache))
+    age(registry, DAY)
+    registry.settings.append("cache-size = 1M")
+    registry.write_settings()
+    # It is small: the limit must be below it.
+    filler = registry.cache / "filler"
+    filler.write_bytes(b"x" * (2 << 20))
+    gc(registry)
+    assert not blobs(registry.cache)
+    filler.unlink()
+    registry.build(f"no-store@{digest}").ok()
+    assert set(blobs(registry.cache)) == before
+    assert_whole(registry.cache)
+
+
+def test_records_go_with_all_that_is_theirs(many):
+    many.flakehub("build", "no-such-image")
+    assert list(many.cache.glob("roots/tag.*"))
+    age(many, 100 * DAY)
+    age(many, DAY, "hello")
+    out = gc(many)
+    assert "2 records" in out and "2 tags" in out, out
+    for name in "many", "two-layers":
+        for folder in "_manifests", "_tags", "_identities", "_blobs":
+            assert not list(many.cache.glob(
+                f"repositories/{name}/{folder}/*")), folder
+    assert len(list(many.cache.glob("roots/tag.*"))) == 1
+    assert len(list(many.cache.glob("builds/*"))) == 1
+    assert all(file.name[:5] in ("slot.", "layer", "evict", "gc", "usage")
+               for file in (many.cache / "locks").iterdir())
+    assert pull(many, "hello") == many.digests["hello"]
+    assert_whole(many.cache)
+    assert pull(many, "many") == many.digests["many"]
+
+
+def test_a_link_goes_over_to_another_record(make_registry, fresh):
+    """Two revisions share a layer; the one that its link names is forgotten.
+    """
+    flake = fresh()
+    registry = make_registry(flake, settings=[PLAIN, "max-age = 0s"])
+    first = pull(registry, "hello")
+    (flake / "salt").write_text("another\n")
+    second = pull(registry, "hello")
+    assert first != second
+    age(registry, 100 * DAY)
+    set_age(registry.cache / "repositories/hello/_manifests" /
+            second.split(":")[1], 0)
+    out = gc(registry)
+    assert "1 record" in out, out
+    assert pull(registry, "hello", second) == second
+    reply = registry.get(f"/v2/hello/manifests/{first}")
+    assert reply.status == 404, str(reply)
+
+
+def test_roots_of_evicted_images_go(many):
+    """And come back with the image."""
+    assert len(list(many.cache.glob("roots/tag.*"))) == 3
+    age(many, DAY)
+    limit(many, "cache-size = 4M")
+    for file in records(many.cache, "hello"):
+        set_age(file, 60)
+    gc(many)
+    roots = list(many.cache.glob("roots/tag.*"))
+    assert len(roots) == 1, roots
+    limit(many)
+    # By its tag, as its image is not there.
+    pull(many, "many")
+    assert len(list(many.cache.glob("roots/tag.*"))) == 2
+
+
+def test_left_overs_go(many):
+    """Of killed builders, of flakes that are not set any more."""
+    cache = many.cache
+    home = cache / "tmp/home.999999"
+    home.mkdir()
+    (home / ".netrc").symlink_to("/nowhere")
+    flake = "0" * 64
+    (cache / f"git/{flake}.git/objects").mkdir(parents=True)
+    (cache / f"git/{flake}.refs").write_text("")
+    orphan = cache / f"blobs/sha256/ab/ab{'0' * 62}"
+    orphan.parent.mkdir(exist_ok=True)
+    orphan.write_bytes(b"of no image")
+    for file in home, cache / f"git/{flake}.git", cache / f"git/{flake}.refs":
+        set_age(file, 2 * DAY)
+    gc(many)
+    assert orphan.exists()
+    set_age(orphan, DAY)
+    gc(many)
+    assert not orphan.exists() and not home.exists()
+    assert not list(cache.glob(f"git/{flake}*"))
+    for name in many.digests:
+        pull(many, name)
+
+
+def test_a_clock_that_was_set(many):
+    """Forward: for ten minutes nothing goes by its age. Back: times in the
+    future do not keep anything for ever."""
+    gc(many)
+    clock = many.cache / "clock"
+    text = clock.read_text()
+    real = int(text.split("real ")[1].split()[0])
+    # As if the last look had been a year ago by the clock of the day.
+    clock.write_text(text.replace(f"real {real}", f"real {real - 365 * DAY}"))
+    age(many, 365 * DAY)
+    limit(many, "cache-size = 1M")
+    for _ in range(2):
+        gc(many)
+        assert all(is_there(many, d) for d in many.digests.values())
+        assert len(records(many.cache)) == 3
+    boot = int(clock.read_text().split("unsteady-to ")[1].split()[0])
+    clock.write_text(clock.read_text().replace(
+        f"unsteady-to {boot}", "unsteady-to 0"))
+    age(many, -365 * DAY)
+    gc(many)
+    assert all(is_there(many, d) for d in many.digests.values())
+    for file in records(many.cache):
+        assert abs(file.stat().st_mtime - time.time()) < 60
+    for digest in blobs(many.cache).values():
+        assert digest.stat().st_mtime <= time.time() + 1
+    age(many, DAY)
+    gc(many)
+    assert not any(is_there(many, d) for d in many.digests.values())
+    for name, digest in many.digests.items():
+        assert pull(many, name, digest) == digest
+
+
+LEASE = 3
+
+
+class Evictor(threading.Thread):
+    """Evicts all that was not used for LEASE seconds, again and again.
+
+    A lease is ten minutes, so those of other files are made to end: first
+    all are made due to be renewed, then those that nobody renewed are made
+    old. Both as the program does it, while nobody else can give one."""
+
+    def __init__(self, registry):
+        super().__init__()
+        self.registry = registry
+        self.stop = threading.Event()
+        self.failure = None
+        self.evicted = 0
+
+    def set_ages(self, at_least, seconds):
+        cache = self.registry.cache
+        with open(cache / "locks/evict", "r+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for file in [*records(cache), *blobs(cache).values()]:
+                st = file.stat()
+                if time.time() - max(st.st_mtime, st.st_atime) >= at_least:
+                    set_age(file, seconds)
+
+    def round(self):
+        self.set_ages(0, 100)
+        self.stop.wait(LEASE)
+        self.set_ages(90, 700)
+        self.evicted += gc(self.registry).count("\nimage ")
+
+    def run(self):
+        try:
+            while not self.stop.is_set():
+                self.round()
+        except BaseException as e:
+            self.failure = e
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *args):
+        self.stop.set()
+        self.join()
+        if self.failure and not args[0]:
+            raise self.failure
+
+
+@pytest.mark.parametrize("server", ("lighttpd", "nginx"))
+def test_pull_during_eviction(make_registry, fresh, server):
+    """Clients pull now and then, while all that is not in use is evicted; no
+    request ever fails."""
+    registry = make_registry(fresh(), server, settings=[
+        PLAIN, "cache-size = 1M", "max-age = 0s"])
+    names = "hello", "many", "no-store"
+    digests = {name: pull(registry, name) for name in names}
+    end = time.monotonic() + 10
+    failures, pulls = [], []
+
+    def client(name, pause):
+        try:
+            while time.monotonic() < end:
+                assert pull(registry, name) == digests[name]
+                pulls.append(name)
+                time.sleep(pause)
+        except BaseException as e:
+            failures.append(e)
+
+    threads = [threading.Thread(target=client, args=args)
+               for args in zip(names, (0, 3, 4))]
+    with Evictor(registry) as evictor:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    if failures:
+        raise failures[0]
+    assert len(pulls) > 6 and evictor.evicted, (pulls, evictor.evicted)
+    assert_whole(registry.cache)
+
+
+def test_builds_during_eviction(make_registry, fresh):
+    """Builders whose images share layers, found in the cache by one while
+    the other's image is evicted."""
+    flake = fresh()
+    registry = make_registry(flake, settings=[
+        PLAIN, "cache-size = 1M", "max-age = 0s"])
+    registry.build("hello").ok()
+    with Evictor(registry):
+        for number in range(4):
+            (flake / "salt").write_text(f"{number} {time.time()}\n")
+            for name in "hello", "many", "two-layers":
+                digest = registry.build(name).ok().out.split()[1]
+                pull(registry, name, digest)
+    assert_whole(registry.cache)
