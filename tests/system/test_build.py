@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -71,6 +72,33 @@ def test_log_is_that_of_the_last_build(builder, fresh):
     assert build("build", "hello").status == 1
     log = build("log", "hello").ok().out
     assert "undefined variable" in log and "building" not in log, log
+
+
+def test_progress(builder, fresh):
+    """On a terminal a line says what goes on; nowhere else."""
+    def terminal(build):
+        ours, theirs = os.openpty()
+        process = subprocess.Popen(
+            [FLAKEHUB, "--config", build.file, "build", "many"],
+            env=build.environment, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        text = b""
+        try:
+            while piece := os.read(ours, 4096):
+                text += piece
+        except OSError:
+            pass  # EIO is how a terminal ends
+        os.close(ours)
+        assert process.wait() == 0
+        return text.decode().split("\r")
+
+    build = builder("b", f"path:{fresh()}")
+    lines = terminal(build)
+    for said in (r"evaluating", r"building: building '/nix/store/",
+                 r"making layers: \d+ of \d+, [\d.]+ [kM]?B"):
+        assert any(re.search(said, line) for line in lines), (said, lines)
+    result = build("build", "many").ok()
+    assert result.out.count("\n") == 1 and not result.err
 
 
 def test_log_of_long_lines(builder, fresh):
