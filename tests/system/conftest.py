@@ -41,6 +41,12 @@ def session_directory(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def of_the_session():
+    """of_the_session(process): it outlives the test that started it."""
+    return lambda process: _session.add(process.pid)
+
+
+@pytest.fixture(scope="session")
 def simple(session_directory):
     """The flake of small images. Not to be changed: see fresh()."""
     return nix.make_flake("simple", session_directory("flake") / "simple")

@@ -30,13 +30,13 @@ class Docker:
     name = "docker"
     shows_messages = True
 
-    def __init__(self, directory):
+    def __init__(self, directory, prefix=()):
         self.host = f"unix://{directory}/d.sock"
         self.config = directory / "config"
         self.config.mkdir()
         (directory / "daemon.json").write_text("{}")
         self.process = Process(
-            [program("dockerd"), "--data-root", directory / "data",
+            [*prefix, program("dockerd"), "--data-root", directory / "data",
              "--exec-root", directory / "exec", "-H", self.host,
              "--pidfile", directory / "pid", "--iptables=false",
              "--ip6tables=false", "--bridge=none",
@@ -52,6 +52,12 @@ class Docker:
 
     def pull(self, reference, *args, seconds=900):
         return self._docker("pull", *args, reference, seconds=seconds)
+
+    def login(self, host, user, password):
+        return self._docker("login", "-u", user, "-p", password, host)
+
+    def logout(self, host):
+        return self._docker("logout", host)
 
     def run(self, reference, *args):
         return self._docker("run", "--rm", "--network=none", reference, *args)
@@ -73,7 +79,8 @@ class Podman:
     name = "podman"
     shows_messages = True
 
-    def __init__(self, directory):
+    def __init__(self, directory, prefix=()):
+        self.prefix = list(prefix)
         self.root = directory / "root"
         # podman refuses a longer one than 50 characters.
         self.runroot = tempfile.mkdtemp(prefix="podman.")
@@ -89,12 +96,13 @@ class Podman:
                         "--events-backend=file", "--log-level=error"]
 
     def _podman(self, *args, **options):
-        return run([program("podman"), *self.options, *args],
+        return run([*self.prefix, program("podman"), *self.options, *args],
                    env=self.environment, **options)
 
     def pull(self, reference, *args, seconds=900):
-        return self._podman("pull", "--tls-verify=false", *args, reference,
-                            seconds=seconds)
+        if "--cert-dir" not in args:
+            args = ["--tls-verify=false", *args]
+        return self._podman("pull", *args, reference, seconds=seconds)
 
     def run(self, reference, *args, pull=False):
         how = ["--tls-verify=false", "--pull=always", "--quiet"] if pull \
@@ -121,14 +129,16 @@ class Skopeo:
     name = "skopeo"
     shows_messages = True
 
-    def __init__(self, directory):
+    def __init__(self, directory, prefix=()):
+        self.prefix = list(prefix)
         self.directory = directory
         self.copies = {}
 
-    def pull(self, reference, seconds=900):
+    def pull(self, reference, *args, seconds=900):
         target = self.directory / str(next(_numbers))
         self.copies[reference] = target
-        return run([program("skopeo"), "copy", "--src-tls-verify=false",
+        how = args or ["--src-tls-verify=false"]
+        return run([*self.prefix, program("skopeo"), "copy", *how,
                     f"docker://{reference}", f"dir:{target}"],
                    seconds=seconds)
 
@@ -164,21 +174,23 @@ class Containerd:
     # It asks by HEAD first, and there is no message in a HEAD.
     shows_messages = False
 
-    def __init__(self, directory):
+    def __init__(self, directory, prefix=()):
+        self.prefix = list(prefix)
         self.address = directory / "c.sock"
         file = directory / "config.toml"
         file.write_text(CONTAINERD.format(dir=directory))
-        self.process = Process([program("containerd"), "-c", file],
+        self.process = Process([*prefix, program("containerd"), "-c", file],
                                directory / "log")
         wait_for("containerd answers", lambda: self.process.assert_running()
                  and self._ctr("version").status == 0, 60, 0.2)
 
     def _ctr(self, *args, **options):
-        return run([program("ctr"), "-a", self.address, *args], **options)
+        return run([*self.prefix, program("ctr"), "-a", self.address, *args],
+                   **options)
 
-    def pull(self, reference, seconds=900):
-        return self._ctr("images", "pull", "--plain-http", reference,
-                         seconds=seconds)
+    def pull(self, reference, *args, seconds=900):
+        how = args or ["--plain-http"]
+        return self._ctr("images", "pull", *how, reference, seconds=seconds)
 
     def run(self, reference, *args):
         return self._ctr("run", "--rm", reference, f"c{next(_numbers)}", *args)

@@ -20,11 +20,12 @@ class Registry:
     """Started at once. `settings` are lines "key = value" of the settings
     file, `flakes` its named sections, {name: URL or lines}; `environment`
     changes that of the responder and of builders; both run after `prefix`, a
-    command that becomes another user, say. `more` is the web server's."""
+    command that becomes another user, say. `web` is more for the web
+    server."""
 
     def __init__(self, directory, flake, server="lighttpd", settings=(),
                  environment=None, prefix=(), cache=None, responder=None,
-                 flakes=(), more=()):
+                 flakes=(), web=()):
         self.directory = directory
         self.server = server
         self.prefix = list(prefix)
@@ -38,7 +39,7 @@ class Registry:
         self.settings = list(settings)
         self.flake = flake
         self.flakes = dict(flakes)
-        self.more = tuple(more)
+        self.web_options = dict(web)
         self.web = None
         self.process = None
         self.write_settings()
@@ -59,7 +60,8 @@ class Registry:
         self.start_responder()
         try:
             self.web = WebServer(self.server, self.directory / "web",
-                                 self.socket, self.cache, more=self.more)
+                                 self.socket, self.cache,
+                                 **self.web_options)
         except BaseException:
             self.process.stop()
             raise

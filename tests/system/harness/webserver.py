@@ -5,6 +5,7 @@ Only paths and the port are other: each pair of SUBSTITUTIONS stands for text
 that the example file must hold, and which is replaced wherever it stands."""
 
 import os
+import re
 import shutil
 import socket
 
@@ -52,9 +53,24 @@ def accepts(port):
         return s.connect_ex(("127.0.0.1", port)) == 0
 
 
-def configuration(name, values, more=()):
+# What the lines to uncomment hold.
+TLS = ("ssl", "443", "server.bind :=")
+PASSWORDS = ("auth", "method")
+
+
+def uncomment(text, words):
+    """Without the '#' of the lines that are there to be uncommented, which
+    have no blank after it, and hold one of these words."""
+    def line(match):
+        wanted = any(word in match[2] for word in words)
+        return match[1] + match[2] if wanted else match[0]
+    return re.sub(r"^(\s*)#([^ #\n].*)$", line, text, flags=re.M)
+
+
+def configuration(name, values, more=(), words=()):
     """The example file with values in it; more: pairs, as above."""
     text = (ROOT / f"{name}.conf.example").read_text()
+    text = uncomment(text, words)
     for old, new in SUBSTITUTIONS[name] + tuple(more):
         assert old in text, f"{name}.conf.example does not hold: {old}"
         text = text.replace(old, new.format(**values))
@@ -62,8 +78,11 @@ def configuration(name, values, more=()):
 
 
 class WebServer:
+    """more, words: see configuration(). The command is run after `prefix`,
+    which may lead to where only `is_up` can tell that it serves."""
+
     def __init__(self, name, directory, socket_path, cache, port=None,
-                 more=(), prefix=()):
+                 more=(), prefix=(), words=(), is_up=None):
         self.name = name
         self.port = port or free_port()
         directory.mkdir(exist_ok=True)
@@ -73,7 +92,7 @@ class WebServer:
         file = directory / f"{name}.conf"
         file.write_text(configuration(name, {
             "port": self.port, "socket": socket_path, "cache": cache,
-            "dir": directory}, more))
+            "dir": directory}, more, words))
         if name == "lighttpd":
             argv = [program(name), "-D", "-f", file]
         else:
@@ -81,7 +100,7 @@ class WebServer:
                     "-e", directory / "error.log", "-g", "daemon off;"]
         self.process = Process([*prefix, *argv], directory / f"{name}.out")
         wait_for(f"{name} listens", lambda: self.process.assert_running()
-                 and accepts(self.port))
+                 and (is_up() if is_up else accepts(self.port)))
 
     def stop(self):
         self.process.stop()
