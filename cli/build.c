@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "common/alloc.h"
+#include "common/cgroup.h"
 #include "common/gc.h"
 #include "common/image.h"
 #include "common/log.h"
@@ -37,6 +38,7 @@ static int build_image(const struct settings *settings,
 		       const struct reference *reference, struct err *err)
 {
 	autocache cache = CACHE_INIT;
+	autocgroup cgroup = CGROUP_INIT;
 	struct image_build build = { .settings = settings,
 				     .cache = &cache,
 				     .name = name,
@@ -44,12 +46,17 @@ static int build_image(const struct settings *settings,
 	char digest[DIGEST_STR_SIZE], ref[REFERENCE_STR_SIZE];
 	struct image_head head;
 	struct progress *progress;
+	struct err ignored = ERR_INIT;
 	int rc;
 
 	/* The web server, another user, reads the cache. */
 	umask(022);
 	if (cache_open(&cache, settings->cache_dir, CACHE_WRITE, err))
 		return -1;
+	/* A unit's TasksMax is there besides; most users may make none. */
+	if (cgroup_enter(&cgroup, settings->max_processes, &ignored))
+		log_event(LOG_LEVEL_DEBUG, "event", "cgroup", "msg",
+			  ignored.msg, NULL);
 	progress = progress_new(STDERR_FILENO);
 	build.progress = progress_calls(progress);
 	rc = image_build(&build, &head, err);

@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "common/alloc.h"
+#include "common/confine.h"
 
 #include "common/banned.h"
 
@@ -39,6 +40,12 @@ static int check(const struct invocation *invocation)
 	}
 	printf("%s: good, %zu flake%s\n", path, settings.nr_flakes,
 	       settings.nr_flakes == 1 ? "" : "s");
+	if (settings.sandbox_eval && confine_try(&err))
+		fprintf(stderr,
+			"flakehub: warning: sandbox-eval = yes, and bubblewrap "
+			"does not work here, so flakes are evaluated without "
+			"it: %s\n",
+			err.msg);
 	return EXIT_DONE;
 }
 

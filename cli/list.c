@@ -10,6 +10,7 @@
 #include "cli/human.h"
 #include "common/alloc.h"
 #include "common/cache.h"
+#include "common/confine.h"
 #include "common/flake.h"
 #include "common/json.h"
 #include "common/limits.h"
@@ -170,36 +171,51 @@ static int64_t deadline(int64_t ms)
  * is none yet, or another user's, Nix alone is asked.
  */
 static int pin_latest(const struct settings *settings,
-		      const struct flake_settings *flake, struct nix *nix,
+		      const struct flake_settings *flake,
+		      const struct cache *cache, struct nix *nix,
 		      struct flake_pin *pin, struct err *err)
 {
-	autocache readable = CACHE_INIT, cache = CACHE_INIT;
-	struct err ignored = ERR_INIT;
-	struct resolve resolve = { .settings = settings,
-				   .cache = &cache,
-				   .flake = flake,
-				   .nix = nix };
+	struct resolve resolve = {
+		.settings = settings, .cache = cache, .flake = flake, .nix = nix
+	};
 	struct tag latest;
 
-	if (cache_open(&readable, settings->cache_dir, CACHE_READ, &ignored) ||
-	    cache_open(&cache, settings->cache_dir, CACHE_WRITE, &ignored))
+	if (cache->fd < 0)
 		return pin_now(nix, flake->url, pin, err);
 	if (tag_parse(&latest, "latest", 6, err) < 0)
 		return -1;
 	return resolve_tag(&resolve, &latest, pin, err);
 }
 
+/* None is made for it. */
+static void open_cache(const struct settings *settings, struct cache *cache)
+{
+	autocache readable = CACHE_INIT;
+	struct err ignored = ERR_INIT;
+
+	if (!cache_open(&readable, settings->cache_dir, CACHE_READ, &ignored) &&
+	    cache_open(cache, settings->cache_dir, CACHE_WRITE, &ignored))
+		*cache = (struct cache)CACHE_INIT;
+}
+
 static int add_packages(struct list *list, const struct flake_settings *flake,
 			struct err *err)
 {
+	autocache cache = CACHE_INIT;
+	autoconfine confine = CONFINE_INIT;
 	autonix nix = NIX_INIT;
 	autopin pin = FLAKE_PIN_INIT;
 	char **names = NULL;
 	size_t nr = 0, before = list->nr;
 
+	open_cache(list->settings, &cache);
 	nix.deadline_ms = deadline(NAMES_TIMEOUT_MS);
-	nix.import_from_derivation = list->settings->import_from_derivation;
-	if (pin_latest(list->settings, flake, &nix, &pin, err) < 0 ||
+	nix_configure(&nix, list->settings);
+	confine_init(&confine, &cache, list->settings, flake, NULL);
+	/* Its home folder is in the cache. */
+	if (list->settings->sandbox_eval && cache.fd >= 0)
+		nix.confine = &confine;
+	if (pin_latest(list->settings, flake, &cache, &nix, &pin, err) < 0 ||
 	    flake_list_names(&nix, &pin, flake->image.systems[0], &names, &nr,
 			     err) < 0)
 		return -1;

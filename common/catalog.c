@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/alloc.h"
+#include "common/confine.h"
 #include "common/credentials.h"
 #include "common/flake.h"
 #include "common/resolve.h"
@@ -273,6 +274,7 @@ static int refresh(const struct cache *cache, const struct settings *settings,
 	autonix nix = NIX_INIT;
 	autorefs refs = GIT_REFS_INIT;
 	autocredentials credentials = CREDENTIALS_INIT;
+	autoconfine confine = CONFINE_INIT;
 	struct resolve resolve = {
 		.settings = settings,
 		.cache = cache,
@@ -280,9 +282,11 @@ static int refresh(const struct cache *cache, const struct settings *settings,
 		.nix = &nix,
 	};
 
-	nix.import_from_derivation = settings->import_from_derivation;
+	nix_configure(&nix, settings);
 	if (credentials_open(&credentials, cache, flake, err))
 		return -1;
+	confine_init(&confine, cache, settings, flake, &credentials);
+	nix.confine = settings->sandbox_eval ? &confine : NULL;
 	nix.env = resolve.env = credentials.env;
 	nix.netrc = credentials.netrc;
 	if (resolve_refs(&resolve, &refs, err))

@@ -318,3 +318,20 @@ int git_top_level(const char *path, struct strbuf *top, struct strbuf *prefix,
 	strbuf_add(prefix, newline + 1, (size_t)(end - newline - 1));
 	return 0;
 }
+
+int git_common_dir(const char *path, struct strbuf *common, struct err *err)
+{
+	const char *const argv[] = { "git",
+				     "-C",
+				     path,
+				     "rev-parse",
+				     "--path-format=absolute",
+				     "--git-common-dir",
+				     NULL };
+	autostrbuf out = STRBUF_INIT;
+
+	if (run(argv, NULL, -1, &out, err))
+		return -1;
+	strbuf_add(common, out.buf, strcspn(out.buf, "\n"));
+	return 0;
+}

@@ -85,4 +85,8 @@ MUST_CHECK int git_fetch_commit(const char *path, const char *url,
 MUST_CHECK int git_top_level(const char *path, struct strbuf *top,
 			     struct strbuf *prefix, struct err *err);
 
+/* Append the absolute path of what all its work trees share: "/a/.git". */
+MUST_CHECK int git_common_dir(const char *path, struct strbuf *common,
+			      struct err *err);
+
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/confine.h"
 #include "common/credentials.h"
 #include "common/imagework.h"
 #include "common/index.h"
@@ -142,13 +143,20 @@ static int build_with_credentials(struct image_work *work,
 {
 	const struct image_build *build = work->build;
 	autocredentials credentials = CREDENTIALS_INIT;
+	autoconfine confine = CONFINE_INIT;
+	int rc;
 
 	if (credentials_open(&credentials, build->cache, work->flake, err))
 		return -1;
+	confine_init(&confine, build->cache, build->settings, work->flake,
+		     &credentials);
+	work->nix.confine = build->settings->sandbox_eval ? &confine : NULL;
 	work->nix.env = credentials.env;
 	work->nix.netrc = credentials.netrc;
-	return build->reference->is_digest ? build_digest(work, head, err)
-					   : image_build_tag(work, head, err);
+	rc = build->reference->is_digest ? build_digest(work, head, err)
+					 : image_build_tag(work, head, err);
+	work->nix.confine = NULL;
+	return rc;
 }
 
 /* The build's lock is held. */
@@ -217,8 +225,7 @@ int image_build(const struct image_build *build, struct image_head *head,
 		return -1;
 	work.nix.on_stderr = image_work_stderr;
 	work.nix.arg = &work;
-	work.nix.import_from_derivation =
-		build->settings->import_from_derivation;
+	nix_configure(&work.nix, build->settings);
 	work.nix.deadline_ms =
 		monotonic_ms() + build->settings->build_timeout * 1000;
 	rc = look_again(&work, head, err);

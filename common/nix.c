@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "common/nix.h"
 
+#include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +11,11 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/confine.h"
 #include "common/json.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/settings.h"
 #include "common/spawn.h"
 #include "common/store.h"
 
@@ -25,6 +29,15 @@
 #define LOG_LINES 10
 /* Words of a command before those of its caller. */
 #define WORDS_MAX 24
+
+void nix_configure(struct nix *nix, const struct settings *settings)
+{
+	nix->import_from_derivation = settings->import_from_derivation;
+	nix->host_files = !settings->sandbox_eval;
+	nix->eval_memory = settings->eval_memory;
+	nix->max_silent_time = settings->max_silent_time;
+	nix->max_build_log_size = settings->max_build_log_size;
+}
 
 void nix_release(struct nix *nix)
 {
@@ -138,25 +151,73 @@ static int64_t left_ms(const struct nix *nix)
 	return left > 0 ? left : 0;
 }
 
-static int run(struct nix *nix, const char *const *argv, size_t out_max,
-	       struct strbuf *out, struct err *err)
+/* What was wrong is told by what Nix said, and by the setting to change. */
+static int explain(struct nix *nix, const struct spawn_run *r, int status,
+		   struct err *err)
 {
-	struct spawn_run r = {
-		.argv = argv,
-		.env = nix->env,
-		.on_stderr = keep_tail,
-		.arg = nix,
-		.out_max = out_max,
-		.timeout_ms = left_ms(nix),
-	};
+	const char *said = nix->tail.buf;
+
+	if (r->data_max && (strstr(said, "error: out of memory") ||
+			    (WIFSIGNALED(status) &&
+			     strstr(said, "GC Warning: Out of Memory"))))
+		return err_set(err, ERR_NIX,
+			       "the evaluation needs more memory than the "
+			       "%jd MiB of eval-memory in flakehub.conf",
+			       (intmax_t)r->data_max >> 20);
+	fail(nix, r->name ? r->name : r->argv[0], status, err);
+	if (!nix->import_from_derivation &&
+	    strstr(said, "allow-import-from-derivation"))
+		return err_wrap(err, "the flake builds while it is evaluated, "
+				     "which import-from-derivation = yes in "
+				     "flakehub.conf would allow");
+	return -1;
+}
+
+static int run(struct nix *nix, struct spawn_run *r, struct strbuf *out,
+	       struct err *err)
+{
 	int status;
 
+	r->env = nix->env;
+	r->on_stderr = keep_tail;
+	r->arg = nix;
+	r->timeout_ms = left_ms(nix);
+	r->err_max = (uint64_t)nix->max_build_log_size;
 	strbuf_reset(&nix->tail);
-	if (spawn_run(&r, out, &status, err))
+	if (spawn_run(r, out, &status, err)) {
+		if (err->code == ERR_REFUSED)
+			err_wrap(err, "max-build-log-size in flakehub.conf");
 		return -1;
-	if (status)
-		return fail(nix, argv[0], status, err);
-	return 0;
+	}
+	return status ? explain(nix, r, status, err) : 0;
+}
+
+/*
+ * A command that evaluates a flake, or fetches it: out of sight of the host,
+ * with so much memory. A loop in Nix's evaluator hears no SIGTERM.
+ */
+static int evaluate(struct nix *nix, const char *const *argv, size_t nr,
+		    struct strbuf *out, struct err *err)
+{
+	size_t nr_words = 0;
+	char *const *words =
+		nix->confine ? confine_words(nix->confine, &nr_words) : NULL;
+	const char **all = xcalloc(nr_words + nr + 1, sizeof(*all));
+	struct spawn_run r = { .argv = all,
+			       .name = argv[0],
+			       .out_max = NIX_JSON_MAX,
+			       .data_max = nix->eval_memory,
+			       .death_signal = SIGKILL };
+	int rc;
+
+	if (!words)
+		nr_words = 0;
+	for (size_t i = 0; i < nr_words; i++)
+		all[i] = words[i];
+	memcpy(all + nr_words, argv, nr * sizeof(*argv));
+	rc = run(nix, &r, out, err);
+	free(all);
+	return rc;
 }
 
 /* Both of `nix`'s commands here are given the same options. */
@@ -200,8 +261,7 @@ int nix_flake_metadata(struct nix *nix, const char *url,
 	argv[n++] = "--no-use-registries";
 	argv[n++] = "--";
 	argv[n++] = url;
-	argv[n++] = NULL;
-	if (run(nix, argv, NIX_JSON_MAX, &out, err))
+	if (evaluate(nix, argv, n, &out, err))
 		return -1;
 	return json_parse(json, out.buf, out.len, "nix flake metadata", err);
 }
@@ -221,8 +281,7 @@ int nix_eval(struct nix *nix, const char *installable, const char *function,
 	argv[n++] = function;
 	argv[n++] = "--";
 	argv[n++] = installable;
-	argv[n++] = NULL;
-	if (run(nix, argv, NIX_JSON_MAX, &out, err))
+	if (evaluate(nix, argv, n, &out, err))
 		return -1;
 	return json_parse(json, out.buf, out.len, "nix eval", err);
 }
@@ -252,16 +311,44 @@ static void make_way(const char *root)
 		unlink(root);
 }
 
+/* "--option NAME VALUE", unless there is no limit. */
+static size_t add_limit(const char **argv, size_t n, const char *name,
+			int64_t value, char text[24])
+{
+	if (value < 0)
+		return n;
+	snprintf(text, 24, "%" PRId64, value);
+	argv[n++] = "--option";
+	argv[n++] = name;
+	argv[n++] = text;
+	return n;
+}
+
+/*
+ * Nix itself ends what it builds when a limit is reached; its daemon takes
+ * the last of them from those users alone that it trusts, so run() looks, too.
+ */
 static int realise(struct nix *nix, const char *what, const char *root,
 		   struct strbuf *out, struct err *err)
 {
-	const char *const argv[] = {
-		"nix-store", "--realise",  what, "--add-root",
-		root,	     "--indirect", NULL,
+	const char *argv[WORDS_MAX] = {
+		"nix-store", "--realise", what, "--add-root", root, "--indirect"
 	};
+	struct spawn_run r = { .argv = argv, .out_max = SMALL_FILE_MAX };
+	char text[3][24];
+	int64_t left = left_ms(nix);
+	size_t n = 6;
 
+	n = add_limit(argv, n, "timeout", left < 0 ? -1 : left / 1000 + 1,
+		      text[0]);
+	if (nix->max_silent_time)
+		n = add_limit(argv, n, "max-silent-time", nix->max_silent_time,
+			      text[1]);
+	if (nix->max_build_log_size)
+		n = add_limit(argv, n, "max-build-log-size",
+			      nix->max_build_log_size, text[2]);
 	make_way(root);
-	return run(nix, argv, SMALL_FILE_MAX, out, err);
+	return run(nix, &r, out, err);
 }
 
 /*
@@ -337,6 +424,7 @@ int nix_closure(struct nix *nix, const char *store_path,
 	const char *argv[WORDS_MAX + 10];
 	size_t n = nix_words(nix, argv);
 	autostrbuf out = STRBUF_INIT;
+	struct spawn_run r = { .argv = argv, .out_max = NIX_CLOSURE_MAX };
 	autojson *json = NULL;
 
 	argv[n++] = "path-info";
@@ -345,7 +433,7 @@ int nix_closure(struct nix *nix, const char *store_path,
 	argv[n++] = "--";
 	argv[n++] = store_path;
 	argv[n++] = NULL;
-	if (run(nix, argv, NIX_CLOSURE_MAX, &out, err) ||
+	if (run(nix, &r, &out, err) ||
 	    json_parse(&json, out.buf, out.len, "nix path-info", err))
 		return -1;
 	return closure_read(closure, json, err);

@@ -9,7 +9,9 @@
 #include "common/err.h"
 #include "common/strbuf.h"
 
+struct confine;
 struct json_object;
+struct settings;
 
 /*
  * Nix, by commands whose output is understood of every version from 2.8 on: a
@@ -22,6 +24,11 @@ struct nix {
 	void *arg;
 	int64_t deadline_ms; /* CLOCK_MONOTONIC; < 0 for none */
 	bool import_from_derivation;
+	/* Where flakes are evaluated; NULL: as any program is run. */
+	struct confine *confine;
+	bool host_files; /* a flake's inputs may be files of this host */
+	/* Bytes and seconds; 0 for none. */
+	int64_t eval_memory, max_silent_time, max_build_log_size;
 	char *const *env;   /* NULL: spawn_environment() */
 	const char *netrc;  /* for its own downloads, or NULL */
 	struct strbuf tail; /* of stderr, of the command under way */
@@ -30,9 +37,12 @@ struct nix {
 #define NIX_INIT                                                               \
 	{                                                                      \
 		.on_stderr = NULL, .arg = NULL, .deadline_ms = -1,             \
-		.import_from_derivation = false, .tail = STRBUF_INIT           \
+		.import_from_derivation = false, .host_files = true,           \
+		.tail = STRBUF_INIT                                            \
 	}
 
+/* Its limits, and what flakes may do, as the settings have them. */
+void nix_configure(struct nix *nix, const struct settings *settings);
 void nix_release(struct nix *nix);
 #define autonix __attribute__((cleanup(nix_release))) struct nix
 

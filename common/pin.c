@@ -8,6 +8,7 @@
 
 #include "common/alloc.h"
 #include "common/json.h"
+#include "common/lockcheck.h"
 
 #include "common/banned.h"
 
@@ -112,6 +113,16 @@ static int read_metadata(struct flake_pin *pin, struct json_object *json,
 	return 0;
 }
 
+/* Before any of them is fetched: a lock names what it has not seen. */
+static int check_inputs(struct json_object *metadata, struct err *err)
+{
+	struct json_object *locks;
+
+	if (json_need_object(metadata, "locks", &locks, METADATA, err))
+		return -1;
+	return lockcheck_inputs(locks, err);
+}
+
 int pin_now(struct nix *nix, const char *url, struct flake_pin *pin,
 	    struct err *err)
 {
@@ -120,7 +131,8 @@ int pin_now(struct nix *nix, const char *url, struct flake_pin *pin,
 	*pin = (struct flake_pin)FLAKE_PIN_INIT;
 	if (nix_flake_metadata(nix, url, &json, err))
 		return -1;
-	if (read_metadata(pin, json, err)) {
+	if (read_metadata(pin, json, err) ||
+	    (!nix->host_files && check_inputs(json, err))) {
 		flake_pin_release(pin);
 		return -1;
 	}

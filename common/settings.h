@@ -48,8 +48,11 @@ struct flake_settings {
 struct settings {
 	char *cache_dir;
 	struct image_settings image;
-	int64_t refresh_timeout; /* seconds */
-	int64_t build_timeout;	 /* seconds */
+	int64_t refresh_timeout;    /* seconds */
+	int64_t build_timeout;	    /* seconds */
+	int64_t max_silent_time;    /* seconds */
+	int64_t max_build_log_size; /* bytes */
+	int64_t max_processes;
 	int64_t max_builds;
 	int64_t max_queue;
 	int64_t cache_size;	/* bytes */

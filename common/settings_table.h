@@ -38,7 +38,7 @@ struct setting {
 	const char *const *words; /* of WORD, up to a NULL */
 };
 
-#define SETTINGS_NR 21
+#define SETTINGS_NR 24
 extern const struct setting settings_table[SETTINGS_NR];
 
 /* The row of a key of len bytes, or NULL. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -86,6 +87,15 @@ become(const struct spawn *spawn, pid_t parent)
 		prctl(PR_SET_PDEATHSIG, spawn->death_signal);
 		if (getppid() != parent)
 			_exit(127); /* it went before we could ask */
+	}
+	if (spawn->data_max) {
+		const struct rlimit data = {
+			.rlim_cur = (rlim_t)spawn->data_max,
+			.rlim_max = (rlim_t)spawn->data_max,
+		};
+
+		/* A lower one that we have ourselves stays. */
+		setrlimit(RLIMIT_DATA, &data);
 	}
 	/* Out of the way of 0, 1 and 2 first. */
 	for (int i = 0; i < 3; i++) {
@@ -178,6 +188,11 @@ static ssize_t read_pipe(int *fd, char *buf, size_t size)
 	return n;
 }
 
+static const char *name_of(const struct spawn_run *run)
+{
+	return run->name ? run->name : run->argv[0];
+}
+
 static int pump(const struct spawn_run *run, int out_fd, int err_fd,
 		struct strbuf *out, struct err *err)
 {
@@ -185,6 +200,7 @@ static int pump(const struct spawn_run *run, int out_fd, int err_fd,
 	struct pollfd fds[2] = { { .fd = out_fd, .events = POLLIN },
 				 { .fd = err_fd, .events = POLLIN } };
 	size_t start = out->len;
+	uint64_t said = 0;
 	char buf[8192];
 	int rc = 0;
 
@@ -196,13 +212,13 @@ static int pump(const struct spawn_run *run, int out_fd, int err_fd,
 		if (run->timeout_ms >= 0 && left <= 0) {
 			rc = err_set(err, ERR_TIMED_OUT,
 				     "%s did not end within %jd s",
-				     run->argv[0],
+				     name_of(run),
 				     (intmax_t)run->timeout_ms / 1000);
 			break;
 		}
 		if (poll(fds, 2, run->timeout_ms < 0 ? -1 : wait) < 0 &&
 		    errno != EINTR) {
-			rc = err_errno(err, "waiting for %s", run->argv[0]);
+			rc = err_errno(err, "waiting for %s", name_of(run));
 			break;
 		}
 		if (fds[0].fd >= 0 && fds[0].revents) {
@@ -211,13 +227,18 @@ static int pump(const struct spawn_run *run, int out_fd, int err_fd,
 		}
 		if (fds[1].fd >= 0 && fds[1].revents) {
 			n = read_pipe(&fds[1].fd, buf, sizeof(buf));
+			said += (uint64_t)n;
 			if (n && run->on_stderr)
 				run->on_stderr(run->arg, buf, (size_t)n);
 		}
+		if (run->err_max && said > run->err_max)
+			rc = err_set(err, ERR_REFUSED,
+				     "%s said more than %ju bytes",
+				     name_of(run), (uintmax_t)run->err_max);
 		if (out->len - start > run->out_max)
 			rc = err_set(err, ERR_MALFORMED,
 				     "%s wrote more than %zu bytes",
-				     run->argv[0], run->out_max);
+				     name_of(run), run->out_max);
 	}
 	for (int i = 0; i < 2; i++)
 		if (fds[i].fd >= 0)
@@ -234,9 +255,9 @@ int spawn_run(const struct spawn_run *run, struct strbuf *out, int *status,
 	int rc;
 
 	if (pipe2(out_pipe, O_CLOEXEC))
-		return err_errno(err, "cannot start %s", run->argv[0]);
+		return err_errno(err, "cannot start %s", name_of(run));
 	if (pipe2(err_pipe, O_CLOEXEC)) {
-		err_errno(err, "cannot start %s", run->argv[0]);
+		err_errno(err, "cannot start %s", name_of(run));
 		close(out_pipe[0]);
 		close(out_pipe[1]);
 		return -1;
@@ -244,8 +265,9 @@ int spawn_run(const struct spawn_run *run, struct strbuf *out, int *status,
 	spawn.argv = run->argv;
 	spawn.env = run->env;
 	spawn.out = out_pipe[1];
-	spawn.err = err_pipe[1];
-	spawn.death_signal = SIGTERM;
+	spawn.err = run->both ? out_pipe[1] : err_pipe[1];
+	spawn.data_max = run->data_max;
+	spawn.death_signal = run->death_signal ? run->death_signal : SIGTERM;
 	pid = spawn_start(&spawn, err);
 	close(out_pipe[1]);
 	close(err_pipe[1]);
@@ -261,6 +283,6 @@ int spawn_run(const struct spawn_run *run, struct strbuf *out, int *status,
 	if (!rc && WIFEXITED(*status) && WEXITSTATUS(*status) == 127)
 		return err_set(err, ERR_SYSTEM,
 			       "%s is not on PATH, or did not start",
-			       run->argv[0]);
+			       name_of(run));
 	return rc;
 }

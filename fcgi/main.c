@@ -13,6 +13,7 @@
 
 #include "common/alloc.h"
 #include "common/cache.h"
+#include "common/confine.h"
 #include "common/log.h"
 #include "common/settings.h"
 #include "fcgi/keeper.h"
@@ -204,6 +205,11 @@ static int run(const char *config)
 	if (!flakehub)
 		return 1;
 	raise_descriptors();
+	if (settings.sandbox_eval && confine_try(&err))
+		log_event(LOG_LEVEL_WARN, "event", "sandbox-eval", "msg",
+			  "bubblewrap does not work here: flakes are evaluated "
+			  "without a sandbox",
+			  "why", err.msg, NULL);
 	keeper.settings = &settings;
 	keeper.settings_file = file;
 	keeper.cache = &cache;

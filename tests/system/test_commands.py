@@ -13,8 +13,8 @@ COMMANDS = ("serve", "build", "list", "inspect", "log", "refresh", "run-task",
             "config")
 KEYS = """cache-dir systems compression max-layers max-age
     stale-while-revalidate stale-if-error error-max-age refresh-timeout
-    build-timeout max-builds max-queue cache-size record-max-age sandbox-eval
-    eval-memory import-from-derivation sendfile""".split()
+    build-timeout max-silent-time max-build-log-size max-processes max-builds
+    max-queue cache-size record-max-age sandbox-eval eval-memory import-from-derivation sendfile""".split()
 
 
 @pytest.fixture

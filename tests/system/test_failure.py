@@ -39,7 +39,8 @@ def test_unknown_image_is_remembered(make_registry, simple, directory):
     """The next requests of error-max-age do not ask Nix again."""
     path, log = nix.counting_path(directory)
     registry = make_registry(simple, environment=nix.environment(
-        directory, path=path), settings=["error-max-age = 1h"])
+        directory, path=path), settings=["error-max-age = 1h",
+                                         "sandbox-eval = no"])
     failure(registry, "nothing-like-it")
     calls = log.read_text()
     assert calls

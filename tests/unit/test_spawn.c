@@ -77,6 +77,29 @@ static void test_limits(void **state)
 	}
 }
 
+/* Of stderr, and of memory. */
+static void test_more_limits(void **state)
+{
+	const char *const argv[] = { "sh", "-c",
+				     "ulimit -d; while :; do echo 0123456789 "
+				     ">&2; done",
+				     NULL };
+	struct spawn_run r = { .argv = argv,
+			       .name = "it",
+			       .out_max = 100,
+			       .err_max = 1000,
+			       .data_max = 64 << 20,
+			       .timeout_ms = -1 };
+	autostrbuf out = STRBUF_INIT;
+	struct err err = ERR_INIT;
+	int status;
+
+	assert_int_equal(spawn_run(&r, &out, &status, &err), -1);
+	assert_int_equal(err.code, ERR_REFUSED);
+	assert_string_equal(err.msg, "it said more than 1000 bytes");
+	assert_string_equal(out.buf, "65536\n");
+}
+
 static void test_no_such_program(void **state)
 {
 	const char *const argv[] = { "no-such-program-anywhere", NULL };
@@ -123,6 +146,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_output),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_more_limits),
 		cmocka_unit_test(test_no_such_program),
 		cmocka_unit_test(test_clean_child),
 	};

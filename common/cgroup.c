@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+#include "common/cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/limits.h"
+#include "common/strbuf.h"
+
+#include "common/banned.h"
+
+#define MOUNT  "/sys/fs/cgroup"
+#define PREFIX "flakehub."
+
+static int write_file(const char *folder, const char *name, const char *text)
+{
+	autofree char *path = xasprintf("%s/%s", folder, name);
+	autoclose int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 || write_all(fd, text, strlen(text)) ? -1 : 0;
+}
+
+/* Where we are: "8:pids:/a" of version 1, else "0::/a" of version 2. */
+static char *find_own(void)
+{
+	autostrbuf text = STRBUF_INIT;
+	autoclose int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
+	char *found = NULL;
+	struct err ignored;
+
+	if (fd < 0 ||
+	    strbuf_read(&text, fd, SMALL_FILE_MAX, "cgroup", &ignored))
+		return NULL;
+	for (char *line = text.buf, *next; *line; line = next) {
+		char *path = strchr(line, '/');
+
+		next = strchrnul(line, '\n');
+		if (*next)
+			*next++ = 0;
+		if (!path || path > next)
+			continue;
+		if (strstr(line, ":pids:/")) {
+			free(found);
+			return xasprintf(MOUNT "/pids%s", path[1] ? path : "");
+		}
+		if (!strncmp(line, "0::/", 4))
+			found = xasprintf(MOUNT "%s", path[1] ? path : "");
+	}
+	return found;
+}
+
+/* A cgroup that has processes cannot be removed, so this is safe. */
+static void sweep(const char *parent)
+{
+	DIR *dir = opendir(parent);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (!strncmp(entry->d_name, PREFIX, strlen(PREFIX)))
+			unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
+	if (dir)
+		closedir(dir);
+}
+
+static int enter(const char *path)
+{
+	if (!write_file(path, "cgroup.procs", "0"))
+		return 0;
+	/* Of version 2, where the parent has processes of its own. */
+	return write_file(path, "cgroup.type", "threaded") ||
+			       write_file(path, "cgroup.procs", "0")
+		       ? -1
+		       : 0;
+}
+
+int cgroup_enter(struct cgroup *cgroup, int64_t max_processes, struct err *err)
+{
+	autofree char *parent = find_own();
+	autofree char *path = NULL;
+	char max[24];
+
+	*cgroup = (struct cgroup)CGROUP_INIT;
+	if (!parent)
+		return err_set(err, ERR_SYSTEM, "there are no cgroups here");
+	sweep(parent);
+	/* Of version 2; fails where it is so already, and in version 1. */
+	if (write_file(parent, "cgroup.subtree_control", "+pids"))
+		errno = 0;
+	path = xasprintf("%s/" PREFIX "%ld", parent, (long)getpid());
+	if (mkdir(path, 0755) && errno != EEXIST)
+		return err_errno(err, "cannot make the cgroup %s", path);
+	snprintf(max, sizeof(max), "%" PRId64, max_processes);
+	if (write_file(path, "pids.max", max) || enter(path)) {
+		err_errno(err, "cannot use the cgroup %s", path);
+		rmdir(path);
+		return -1;
+	}
+	cgroup->path = steal_ptr(&path);
+	cgroup->parent = steal_ptr(&parent);
+	return 0;
+}
+
+void cgroup_release(struct cgroup *cgroup)
+{
+	/* What cannot be left is swept by the next one. */
+	if (cgroup->path && !write_file(cgroup->parent, "cgroup.procs", "0"))
+		rmdir(cgroup->path);
+	free(cgroup->path);
+	free(cgroup->parent);
+	*cgroup = (struct cgroup)CGROUP_INIT;
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#ifndef COMMON_CGROUP_H
+#define COMMON_CGROUP_H
+
+#include <stdint.h>
+
+#include "common/err.h"
+
+/*
+ * A cgroup of this process's own below the one that it is in (cgroups(7)),
+ * in which there may be so many processes and threads: what a build forks is
+ * counted, whatever user or session it is in. Only a user to whom the cgroup
+ * was given may make one; for a unit of systemd there is TasksMax besides.
+ */
+struct cgroup {
+	char *path, *parent; /* NULL: none was made */
+};
+
+#define CGROUP_INIT                                                            \
+	{                                                                      \
+		.path = NULL                                                   \
+	}
+
+/*
+ * Make it and enter it, and remove those of earlier processes that are empty.
+ * ERR_SYSTEM where that is not for us to do; nothing has changed then.
+ */
+MUST_CHECK int cgroup_enter(struct cgroup *cgroup, int64_t max_processes,
+			    struct err *err);
+
+/* Leave and remove it. */
+void cgroup_release(struct cgroup *cgroup);
+#define autocgroup __attribute__((cleanup(cgroup_release))) struct cgroup
+
+#endif

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#ifndef COMMON_CONFINE_H
+#define COMMON_CONFINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/cache.h"
+#include "common/credentials.h"
+#include "common/err.h"
+#include "common/settings.h"
+
+/*
+ * What the evaluation of a flake can see of this host, when sandbox-eval is
+ * set: the store, programs, what a network needs, a home folder of the
+ * flake's own, and of the flake its mirror, its folder and its credentials.
+ * bubblewrap shows these and hides all else. Evaluation fetches the flake's
+ * inputs, too, and an input may name any file that Nix can read.
+ */
+struct confine {
+	const struct cache *cache;
+	const struct settings *settings;
+	const struct flake_settings *flake;
+	const struct credentials *credentials;
+	char **words; /* "bwrap … --", NULL-terminated; made when needed */
+	size_t nr, alloc;
+	bool tried, works;
+	char *why; /* it does not work; NULL where it does */
+};
+
+#define CONFINE_INIT                                                           \
+	{                                                                      \
+		.words = NULL                                                  \
+	}
+
+/* Keeps the pointers. Nothing is run or made. */
+void confine_init(struct confine *confine, const struct cache *cache,
+		  const struct settings *settings,
+		  const struct flake_settings *flake,
+		  const struct credentials *credentials);
+void confine_release(struct confine *confine);
+#define autoconfine __attribute__((cleanup(confine_release))) struct confine
+
+/*
+ * The words before a command, *nr of them. Tried once, by a program that does
+ * nothing: where it does not start NULL is returned, confine->why says what
+ * was wrong, and a warning is logged.
+ */
+char *const *confine_words(struct confine *confine, size_t *nr);
+
+/*
+ * Does bubblewrap work here? For who starts: without a flake, and without a
+ * word of it in the log. 0, or -1 and err says why not.
+ */
+MUST_CHECK int confine_try(struct err *err);
+
+#endif
