@@ -397,7 +397,7 @@ static int add_flake(struct confine *c, struct err *err)
 
 static int try(char *const *words, size_t nr, struct err *err)
 {
-	const char **argv = xcalloc(nr + 2, sizeof(*argv));
+	const char **argv = xcalloc(nr + 4, sizeof(*argv));
 	struct spawn_run run = {
 		.argv = argv,
 		.timeout_ms = TRY_MS,
@@ -409,7 +409,9 @@ static int try(char *const *words, size_t nr, struct err *err)
 
 	for (size_t i = 0; i < nr; i++)
 		argv[i] = words[i];
-	argv[nr] = "true";
+	argv[nr++] = "/bin/sh";
+	argv[nr++] = "-c";
+	argv[nr] = ":";
 	rc = spawn_run(&run, &said, &status, err);
 	free(argv);
 	if (rc || !status)
