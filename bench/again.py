@@ -91,7 +91,7 @@ def round_of(bench, number):
         builder = Builder(folder, flake, "compression = none")
         taken, of_nix, kb = builder.build(bench.image)
         figures.add("first build", taken, "s")
-        figures.add("first build: commands of Nix",
+        figures.add("first build: commands of Nix and git",
                     len(builder.calls.lines()), "")
         for seconds, kind in builder.calls.each():
             figures.add(f"first build: {kind}", seconds * 1000, "ms")
@@ -99,7 +99,7 @@ def round_of(bench, number):
         taken, of_nix, _ = builder.build(bench.image)
         figures.add("nothing new", taken, "s")
         figures.add("nothing new: of which Nix", of_nix, "s")
-        figures.add("nothing new: commands of Nix",
+        figures.add("nothing new: commands of Nix and git",
                     len(builder.calls.lines()), "")
         before = blobs(builder)
         change(flake, f"{os.getpid()}.{number}")
@@ -111,7 +111,7 @@ def round_of(bench, number):
         figures.add("one path changed: of which Nix", of_nix, "s")
         figures.add("one path changed: without Nix", (taken - of_nix) * 1000,
                     "ms")
-        figures.add("one path changed: commands of Nix",
+        figures.add("one path changed: commands of Nix and git",
                     len(builder.calls.lines()), "")
         figures.add("one path changed: new blobs", len(new), "")
         figures.add("one path changed: bytes of them", sum(new.values()) / 1e6,

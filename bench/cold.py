@@ -74,7 +74,7 @@ class Cold:
                 self.add(f"{compression}: of which Nix", calls.total())
                 self.add(f"{compression}: manifest without Nix",
                          until_manifest - calls.total())
-                self.figures.add("cold: commands of Nix",
+                self.figures.add("cold: commands of Nix and git",
                                  len(calls.lines()), "")
 
     def add(self, name, value):
