@@ -9,7 +9,7 @@ import sys
 from figures import Figures
 from image import Bench, process
 
-GROUPS = ("cold", "again", "warm", "waiting", "many", "growth")
+GROUPS = ("cold", "again", "compose", "warm", "waiting", "many", "growth")
 
 
 def number(name, default):

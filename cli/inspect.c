@@ -171,6 +171,7 @@ static void print_source(const struct image *image)
 	print_field("flake", r->url);
 	print_field("commit", r->revision);
 	print_field("attribute", r->attribute_path);
+	print_field("composition", r->composition);
 	print_field("output", r->output_path);
 	print_field("kind", r->kind);
 	print_field("built", format_time(r->created, time));
@@ -260,6 +261,7 @@ static void add_source(struct json_object *json, const struct image *image)
 	add_string(json, "revision", r->revision);
 	add_string(json, "system", r->system);
 	add_string(json, "attributePath", r->attribute_path);
+	add_string(json, "composition", r->composition);
 	add_string(json, "outputPath", r->output_path);
 	add_string(json, "kind", r->kind);
 	add_string(json, "compression", r->compression);

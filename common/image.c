@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/composition.h"
 #include "common/confine.h"
 #include "common/credentials.h"
 #include "common/imagework.h"
@@ -196,6 +197,14 @@ static int find_flake(struct image_work *work, struct err *err)
 			       build->name->text,
 			       (int)strcspn(build->name->text, "/"),
 			       build->name->text);
+	if (work->flake->compose) {
+		char *one = NULL;
+
+		work->composed = composition_parse(work->attribute, &one);
+		if (!work->composed)
+			work->composed = one;
+		work->attribute = work->composed;
+	}
 	work->system = work->flake->image.systems[0];
 	return 0;
 }
@@ -236,5 +245,6 @@ int image_build(const struct image_build *build, struct image_head *head,
 	nix_release(&work.nix);
 	strbuf_release(&work.log_early);
 	strbuf_release(&work.line);
+	free(work.composed);
 	return rc < 0 ? -1 : 0;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/composition.h"
 #include "common/imagework.h"
 #include "common/log.h"
 #include "common/manifest.h"
@@ -58,6 +59,18 @@ static void name_flake(const struct image_work *work, struct strbuf *out)
 		text_clean(out, flake->url, strlen(flake->url));
 }
 
+static int find_output(struct image_work *work, const struct flake_pin *pin,
+		       const char *flake_name, struct flake_output *output,
+		       struct err *err)
+{
+	if (composition_is(work->attribute))
+		return composition_find(&work->nix, pin, flake_name,
+					work->system, work->attribute, output,
+					err);
+	return flake_find_output(&work->nix, pin, flake_name, work->system,
+				 work->attribute, output, err);
+}
+
 /* Evaluate, build, and look at what was built. */
 static int realise(struct image_work *work, struct flake_pin *pin,
 		   const char *root, struct making *m, struct err *err)
@@ -69,8 +82,7 @@ static int realise(struct image_work *work, struct flake_pin *pin,
 	name_flake(work, &name);
 	image_work_phase(work, "evaluating");
 	if (pin_complete(&work->nix, pin, err) ||
-	    flake_find_output(&work->nix, pin, name.buf, work->system,
-			      work->attribute, &m->output, err) ||
+	    find_output(work, pin, name.buf, &m->output, err) ||
 	    pin_check(&work->nix, pin, err))
 		return -1;
 	m->found = true;
@@ -214,6 +226,9 @@ static struct record record_of(const struct image_work *work,
 		.reason = (char *)(uintptr_t)pin->reason,
 		.system = (char *)(uintptr_t)work->system,
 		.attribute_path = m->output.attribute_path,
+		.composition = composition_is(work->attribute)
+				       ? (char *)(uintptr_t)work->attribute
+				       : NULL,
 		.drv_path = m->output.probe.drv_path,
 		.output = m->output.probe.output,
 		.output_path = m->output_path.buf,

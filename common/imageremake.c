@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/composition.h"
 #include "common/imagework.h"
 #include "common/json.h"
 
@@ -17,7 +18,7 @@ static int evaluate_again(struct image_work *work, const struct record *record,
 			  struct json_object **drv_path, struct err *err)
 {
 	autopin pin = FLAKE_PIN_INIT;
-	autofree char *installable = NULL;
+	autofree char *installable = NULL, *function = NULL;
 	struct tag revision;
 
 	if (tag_parse(&revision, record->revision, strlen(record->revision),
@@ -25,8 +26,10 @@ static int evaluate_again(struct image_work *work, const struct record *record,
 	    image_work_resolve(work, &revision, &pin, err))
 		return -1;
 	installable = xasprintf("%s#%s", pin.url, record->attribute_path);
-	if (nix_eval(&work->nix, installable, "drv: drv.drvPath", drv_path,
-		     err))
+	function = record->composition
+			   ? composition_function(record->composition)
+			   : xstrdup("drv: drv.drvPath");
+	if (nix_eval(&work->nix, installable, function, drv_path, err))
 		return -1;
 	if (!json_object_is_type(*drv_path, json_type_string))
 		return err_set(err, ERR_NIX, "%s of %s is no derivation",

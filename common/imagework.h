@@ -15,7 +15,9 @@
 struct image_work {
 	const struct image_build *build;
 	const struct flake_settings *flake;
-	const char *attribute; /* what of the name is left for the flake */
+	/* What of the name is left for the flake, or a composition's text. */
+	const char *attribute;
+	char *composed; /* owns the attribute if compose is set, or NULL */
 	const char *system;
 	struct digest key; /* of the build: name and reference */
 	int64_t started;   /* seconds since 1970 */

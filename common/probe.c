@@ -90,6 +90,9 @@ void probe_release(struct probe *probe)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		free(*field_of(probe, i));
+	for (size_t i = 0; i < probe->nr_roots; i++)
+		free(probe->roots[i]);
+	free(probe->roots);
 	*probe = (struct probe)PROBE_INIT;
 }
 
@@ -97,6 +100,30 @@ static int missing(const char *key, struct err *err)
 {
 	return err_set(err, ERR_MALFORMED, EVAL ": key '%s': it is missing",
 		       key);
+}
+
+static int read_roots(struct probe *probe, struct json_object *json,
+		      struct err *err)
+{
+	struct json_object *roots = NULL;
+	size_t nr;
+
+	if (json_want_array(json, "roots", &roots, EVAL, err))
+		return -1;
+	if (!roots)
+		return 0;
+	nr = json_object_array_length(roots);
+	probe->roots = xcalloc(nr, sizeof(*probe->roots));
+	for (size_t i = 0; i < nr; i++) {
+		const char *path = json_string_at(roots, i);
+
+		if (!path)
+			return err_set(err, ERR_MALFORMED,
+				       EVAL ": key 'roots': expected store "
+					    "paths");
+		probe->roots[probe->nr_roots++] = xstrdup(path);
+	}
+	return 0;
 }
 
 int probe_read(struct probe *probe, struct json_object *json, struct err *err)
@@ -111,6 +138,10 @@ int probe_read(struct probe *probe, struct json_object *json, struct err *err)
 		}
 		if (value)
 			*field_of(probe, i) = xstrdup(value);
+	}
+	if (read_roots(probe, json, err)) {
+		probe_release(probe);
+		return -1;
 	}
 	if (probe->part && probe->drv_path && probe->output)
 		return 0;

@@ -2,6 +2,8 @@
 #ifndef COMMON_PROBE_H
 #define COMMON_PROBE_H
 
+#include <stddef.h>
+
 #include "common/err.h"
 
 struct json_object;
@@ -25,6 +27,13 @@ struct probe {
 	char *description;
 	char *homepage;
 	char *licenses; /* SPDX expression, as far as Nix knows them */
+	/*
+	 * Of a composition: the store paths of the packages that the output
+	 * refers to, which make the image without it. Of two files of one
+	 * name the first path's is visible. NULL: the output is the package.
+	 */
+	char **roots;
+	size_t nr_roots;
 };
 
 #define PROBE_INIT                                                             \

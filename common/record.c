@@ -34,6 +34,7 @@ static const struct text_field text_fields[] = {
 	TEXT("reason", reason, true),
 	TEXT("system", system, false),
 	TEXT("attributePath", attribute_path, false),
+	TEXT("composition", composition, true),
 	TEXT("drvPath", drv_path, false),
 	TEXT("output", output, false),
 	TEXT("outputPath", output_path, false),

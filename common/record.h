@@ -28,6 +28,8 @@ struct record {
 	char *reason;	      /* why not, or NULL */
 	char *system;	      /* "x86_64-linux" */
 	char *attribute_path; /* "packages.x86_64-linux.web" */
+	/* "+bash+git": of packages in attribute_path; or NULL */
+	char *composition;
 	char *drv_path;
 	char *output;		   /* of the derivation: "out" */
 	char *output_path;	   /* its store path */

@@ -174,6 +174,8 @@ static char *find_program(const struct source_output *output,
 	struct stat st;
 	autoclose int dir = -1;
 
+	if (probe && probe->roots)
+		return NULL;
 	strbuf_addf(&bin, "%s/bin", root->buf);
 	if (resolve(&bin, &st, &none))
 		return NULL;
@@ -230,8 +232,58 @@ static struct json_object *make_config(const struct source_output *output,
 	return config;
 }
 
-static void add_layers(struct source *source,
-		       const struct source_output *output, const char *root)
+/* What is visible at /: a directory in the store. */
+static void add_root(struct layer_input *top, const struct closure *closure,
+		     const char *root)
+{
+	autofree char *path = xstrndup(root, store_path_len(root));
+	ssize_t index = closure_find(closure, path);
+
+	if (index >= 0)
+		layer_input_add_path(top, root, &closure->paths[index]);
+}
+
+/*
+ * What the packages of a composition need: not the composition itself. One
+ * of them is not in its closure if the others have each file that it has.
+ */
+static void mark_roots(const struct source_output *output,
+		       unsigned char *wanted)
+{
+	const struct probe *probe = output->probe;
+
+	for (size_t i = 0; i < probe->nr_roots; i++) {
+		ssize_t index = closure_find(output->closure, probe->roots[i]);
+
+		if (index >= 0)
+			closure_mark(output->closure, (size_t)index, wanted);
+	}
+}
+
+static int add_roots(struct layer_input *top,
+		     const struct source_output *output, struct err *err)
+{
+	const struct probe *probe = output->probe;
+
+	for (size_t i = 0; i < probe->nr_roots; i++) {
+		const struct source_output root = { .path = probe->roots[i] };
+		autostrbuf path = STRBUF_INIT;
+		bool is_directory = false;
+
+		if (look(&root, &path, &is_directory, err) < 0)
+			return -1;
+		if (!is_directory)
+			return err_set(err, ERR_REFUSED,
+				       "%s is not a directory, and only those "
+				       "can be composed",
+				       root.path);
+		add_root(top, output->closure, path.buf);
+	}
+	return 0;
+}
+
+static int add_layers(struct source *source, const struct source_output *output,
+		      const char *root, struct err *err)
 {
 	static const struct tar_options options = {
 		.dialect = TAR_DOCKERTOOLS,
@@ -243,19 +295,21 @@ static void add_layers(struct source *source,
 	const struct closure *closure = output->closure;
 	size_t max = output->max_layers > 1 ? output->max_layers - 1 : 1;
 	autofree unsigned char *wanted = xcalloc(closure->nr + 1, 1);
+	bool composed = output->probe && output->probe->roots;
 	struct layer_input *top;
 
-	memset(wanted, 1, closure->nr);
+	if (composed)
+		mark_roots(output, wanted);
+	else
+		memset(wanted, 1, closure->nr);
 	source_add_planned(source, closure, wanted, max, &options);
 	top = source_add_input(source, LAYER_ROOT, &options);
-	if (root) {
-		autofree char *path = xstrndup(root, store_path_len(root));
-		ssize_t index = closure_find(closure, path);
-
-		if (index >= 0)
-			layer_input_add_path(top, root, &closure->paths[index]);
-	}
+	if (composed && add_roots(top, output, err))
+		return -1;
+	if (!composed && root)
+		add_root(top, closure, root);
 	layer_input_comment(top, "links into store paths");
+	return 0;
 }
 
 static const struct platform *find_platform(const char *system)
@@ -285,7 +339,8 @@ static int open_package(struct source *source,
 	program = is_directory ? find_program(output, &root)
 			       : xstrdup(output->path);
 	package->config = make_config(output, program);
-	add_layers(source, output, is_directory ? root.buf : NULL);
+	if (add_layers(source, output, is_directory ? root.buf : NULL, err))
+		return -1;
 	if (output->probe)
 		source->annotations = probe_annotations(output->probe);
 	return 0;

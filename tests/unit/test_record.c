@@ -19,6 +19,7 @@ static struct record example(void)
 		.reproducible = true,
 		.system = xstrdup("x86_64-linux"),
 		.attribute_path = xstrdup("packages.x86_64-linux.web"),
+		.composition = xstrdup("+bash+git"),
 		.drv_path = xstrdup("/nix/store/d.drv"),
 		.output = xstrdup("out"),
 		.output_path = xstrdup("/nix/store/o"),
@@ -57,6 +58,7 @@ static void test_round_trip(void **state)
 	if (record_parse(&back, text.buf, text.len, "record", &err))
 		fail_msg("%s", err.msg);
 	assert_string_equal(back.config, record.config);
+	assert_string_equal(back.composition, "+bash+git");
 	assert_null(back.reason);
 	assert_null(back.repo_tag);
 	assert_int_equal(back.nr, 1);
