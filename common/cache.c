@@ -74,10 +74,7 @@ static int write_version(const struct cache *cache, struct err *err)
 				 CACHEFILE_SYNC, err);
 }
 
-/*
- * Files in tmp/ are named after the process that writes them; what a dead one
- * left is of no use to anybody.
- */
+/* What a dead process left in tmp/ is of no use to anybody. */
 static void sweep_tmp(const struct cache *cache)
 {
 	int fd = openat(cache->fd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

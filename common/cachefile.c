@@ -5,10 +5,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/openat2.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -114,23 +114,23 @@ int cachefile_read(int cache, const char *path, size_t max, struct strbuf *out,
 	return strbuf_read(out, fd, max, path, err);
 }
 
-/* A name in tmp/ that no other process or thread takes. */
-static char *tmp_name(void)
+char *cachefile_tmp_name(const char *prefix)
 {
-	static atomic_uint counter;
+	uint64_t n;
 
-	return xasprintf("tmp/%ld.%u", (long)getpid(),
-			 atomic_fetch_add(&counter, 1));
+	while (getrandom(&n, sizeof(n), 0) != sizeof(n))
+		if (errno != EINTR)
+			abort();
+	return xasprintf("tmp/%s%016" PRIx64, prefix, n);
 }
 
 static int create_named(int cache, mode_t mode, char **tmp, struct err *err)
 {
-	autofree char *name = tmp_name();
-	int fd;
+	autofree char *name = cachefile_tmp_name("");
+	int fd = openat(cache, name,
+			O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			mode);
 
-	unlinkat(cache, name, 0); /* of a dead process that had our number */
-	fd = openat(cache, name,
-		    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return err_errno(err, "cannot make a file in the cache");
 	if (fchmod(fd, mode)) {

@@ -38,6 +38,13 @@ MUST_CHECK int cachefile_replace(int cache, const char *path, const void *data,
 				 size_t len, enum cachefile_sync sync,
 				 struct err *err);
 
+/*
+ * "tmp/", the prefix and a random number: a name that nobody else takes.
+ * Process ids would not do: those of two containers over one cache are the
+ * same. It is the caller's to free.
+ */
+char *cachefile_tmp_name(const char *prefix);
+
 /* A file without a name, in folder: O_TMPFILE, else one in tmp/ at *tmp. */
 MUST_CHECK int cachefile_create(int cache, mode_t mode, char **tmp,
 				struct err *err);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/cachefile.h"
 #include "common/spawn.h"
 
 #include "common/banned.h"
@@ -118,14 +119,14 @@ static int use_netrc(struct credentials *c, const struct cache *cache,
 		     const char *file, struct err *err)
 {
 	const char *home = get_env("HOME");
-	autofree char *netrc = NULL;
+	autofree char *name = NULL, *path = NULL, *netrc = NULL;
 
-	c->home = xasprintf("%s/tmp/home.%ld", cache->path, (long)getpid());
+	name = cachefile_tmp_name("home.");
+	path = xasprintf("%s/%s", cache->path, name);
+	if (mkdir(path, 0700))
+		return err_errno(err, "cannot make %s", path);
+	c->home = steal_ptr(&path);
 	netrc = xasprintf("%s/.netrc", c->home);
-	if (mkdir(c->home, 0700) && errno != EEXIST)
-		return err_errno(err, "cannot make %s", c->home);
-	if (unlink(netrc) && errno != ENOENT)
-		return err_errno(err, "cannot replace %s", netrc);
 	if (symlink(file, netrc))
 		return err_errno(err, "cannot make %s", netrc);
 	if (home) {

@@ -60,6 +60,44 @@ static struct tag tag_of(const char *s)
 	return tag;
 }
 
+/*
+ * Another process may have our number: that of a container over the same
+ * cache. What it has in tmp/ is not ours.
+ */
+static void test_tmp_is_shared(void **state)
+{
+	struct fixture *f = *state;
+	struct err err = ERR_INIT;
+
+	for (int i = 0; i < 100; i++) {
+		autofree char *name =
+			xasprintf("tmp/%ld.%d", (long)getpid(), i);
+		int fd = openat(f->cache.fd, name, O_CREAT | O_WRONLY, 0644);
+
+		assert_true(fd >= 0);
+		close(fd);
+	}
+	assert_int_equal(cachefile_replace(f->cache.fd, "builds/x", "x", 1,
+					   CACHEFILE_NO_SYNC, &err),
+			 0);
+	for (int i = 0; i < 100; i++) {
+		autofree char *name =
+			xasprintf("tmp/%ld.%d", (long)getpid(), i);
+
+		assert_int_equal(faccessat(f->cache.fd, name, F_OK, 0), 0);
+	}
+}
+
+static void test_tmp_names(void **state)
+{
+	autofree char *a = cachefile_tmp_name("home.");
+	autofree char *b = cachefile_tmp_name("home.");
+
+	assert_int_equal(strncmp(a, "tmp/home.", 9), 0);
+	assert_int_equal(strlen(a), 9 + 16);
+	assert_string_not_equal(a, b);
+}
+
 static void test_blob(void **state)
 {
 	struct fixture *f = *state;
@@ -367,6 +405,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_blob),
+		TEST(test_tmp_is_shared),
+		TEST(test_tmp_names),
 		TEST(test_abandoned_blob),
 		TEST(test_symlink_is_no_blob),
 		TEST(test_layer),
