@@ -61,6 +61,7 @@ extern const struct command command_log;
 extern const struct command command_refresh;
 extern const struct command command_run_task;
 extern const struct command command_serve;
+extern const struct command command_verify;
 
 /* Print "flakehub: message" on stderr, on one line; returns EXIT_FAILED. */
 int command_fail(const struct err *err);

@@ -10,9 +10,9 @@
 #include "common/banned.h"
 
 static const struct command *const commands[] = {
-	&command_serve,	  &command_build,    &command_list,
-	&command_inspect, &command_log,	     &command_gc,
-	&command_refresh, &command_run_task, &command_config,
+	&command_serve,	   &command_build,  &command_list,   &command_inspect,
+	&command_log,	   &command_gc,	    &command_verify, &command_refresh,
+	&command_run_task, &command_config,
 };
 
 /* Of all commands, and of `flakehub` itself. */

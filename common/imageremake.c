@@ -80,6 +80,24 @@ static int check_compression(const struct record *record,
 		       record->compression);
 }
 
+static int make_same_layers(struct image_work *work,
+			    const struct record *record,
+			    enum compression compression, struct layer *layers,
+			    int *hold, struct err *err)
+{
+	if (image_make_layers(work, record->inputs, record->nr, compression,
+			      layers, hold, err))
+		return -1;
+	for (size_t i = 0; i < record->nr; i++)
+		if (!digest_equal(&layers[i].blob.digest,
+				  &record->layers[i].blob.digest))
+			return err_set(err, ERR_REFUSED,
+				       "layer %zu of the image is made of "
+				       "other bytes now",
+				       i);
+	return 0;
+}
+
 static int remake(struct image_work *work, const struct image_head *head,
 		  const struct record *record, const char *root,
 		  struct err *err)
@@ -94,18 +112,15 @@ static int remake(struct image_work *work, const struct image_head *head,
 	    realise_again(work, record, root, err))
 		return -1;
 	image_work_phase(work, "making layers again");
-	if (image_make_layers(work, record->inputs, record->nr, compression,
-			      layers, &hold, err))
+	if (make_same_layers(work, record, compression, layers, &hold, err)) {
+		cleanup_close(&hold);
+		hold = -1;
+		if (err->code == ERR_REFUSED || err->code == ERR_MALFORMED)
+			image_name_culprit(work, record, err);
 		return -1;
+	}
 	cache_use_record(work->build->cache, work->build->name,
 			 &head->manifest.digest);
-	for (size_t i = 0; i < record->nr; i++)
-		if (!digest_equal(&layers[i].blob.digest,
-				  &record->layers[i].blob.digest))
-			return err_set(err, ERR_REFUSED,
-				       "layer %zu of the image is made of "
-				       "other bytes now",
-				       i);
 	image_format_manifest(&manifest, record);
 	digest_of(manifest.buf, manifest.len, &digest);
 	if (!digest_equal(&digest, &head->manifest.digest))

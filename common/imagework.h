@@ -111,6 +111,13 @@ bool image_use_members(const struct image_work *work,
 MUST_CHECK int image_build_tag(struct image_work *work, struct image_head *head,
 			       struct err *err);
 
+/*
+ * The layers of a record came out otherwise. If a store path is not what it
+ * was, the error is to name it.
+ */
+void image_name_culprit(struct image_work *work, const struct record *record,
+			struct err *err);
+
 /* Make every blob of a record again that is not there. */
 MUST_CHECK int image_remake(struct image_work *work,
 			    const struct image_head *head,

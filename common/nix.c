@@ -418,6 +418,19 @@ int nix_realise_path(struct nix *nix, const char *store_path, const char *root,
 	return realise(nix, store_path, root, &out, err);
 }
 
+int nix_verify_paths(struct nix *nix, const struct closure *closure,
+		     struct err *err)
+{
+	autofree const char **argv = xcalloc(closure->nr + 3, sizeof(*argv));
+	autostrbuf out = STRBUF_INIT;
+
+	argv[0] = "nix-store";
+	argv[1] = "--verify-path";
+	for (size_t i = 0; i < closure->nr; i++)
+		argv[i + 2] = closure->paths[i].path;
+	return run(nix, argv, SMALL_FILE_MAX, &out, err);
+}
+
 int nix_closure(struct nix *nix, const char *store_path,
 		struct closure *closure, struct err *err)
 {

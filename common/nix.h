@@ -76,6 +76,10 @@ MUST_CHECK int nix_realise_output(struct nix *nix, const char *drv_path,
 MUST_CHECK int nix_realise_path(struct nix *nix, const char *store_path,
 				const char *root, struct err *err);
 
+/* Read them all and compare with what they were: ERR_NIX names the others. */
+MUST_CHECK int nix_verify_paths(struct nix *nix, const struct closure *closure,
+				struct err *err);
+
 /* The closure of a store path that is there. */
 MUST_CHECK int nix_closure(struct nix *nix, const char *store_path,
 			   struct closure *closure, struct err *err);

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+#include "common/verify.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/command.h"
+#include "cli/human.h"
+#include "common/alloc.h"
+#include "common/settings_table.h"
+
+#include "common/banned.h"
+
+enum {
+	REPAIR,
+	RATE,
+};
+
+static const struct command_option options[] = {
+	{ 0, "repair", NULL, "make bad blobs again at once" },
+	{ 0, "rate", "SIZE", "read no more than that a second: 50M" },
+	{ 0, NULL, NULL, NULL },
+};
+
+/* It is written as sizes are in the settings. */
+static const struct setting rate_setting = {
+	.key = "rate",
+	.type = SETTING_SIZE,
+	.min = 1024,
+	.max = INT64_C(1) << 50,
+};
+
+static void on_bad(void *arg, const struct digest *digest, const char *why)
+{
+	char str[DIGEST_STR_SIZE];
+
+	(void)arg;
+	printf("bad: %s: %s\n", digest_str(digest, str), why);
+}
+
+static void on_repaired(void *arg, const struct repository_name *name,
+			const struct digest *manifest, const struct err *err)
+{
+	char str[DIGEST_STR_SIZE];
+
+	(void)arg;
+	digest_str(manifest, str);
+	if (err->code)
+		printf("lost: %s@%s: %s\n", name->text, str, err->msg);
+	else
+		printf("repaired: %s@%s\n", name->text, str);
+}
+
+static int verify(const struct settings *settings, bool repair, int64_t rate,
+		  struct err *err)
+{
+	autocache cache = CACHE_INIT;
+	const struct verify verify = {
+		.settings = settings,
+		.cache = &cache,
+		.repair = repair,
+		.rate = (uint64_t)rate,
+		.bad = on_bad,
+		.repaired = on_repaired,
+	};
+	struct verify_result result;
+	char bytes[HUMAN_SIZE];
+
+	/* The web server, another user, reads the cache. */
+	umask(022);
+	if (cache_open(&cache, settings->cache_dir, CACHE_WRITE, err) ||
+	    verify_run(&verify, &result, err))
+		return -1;
+	printf("%zu blobs, %s: %zu bad\n", result.blobs,
+	       human_bytes(result.bytes, bytes), result.bad);
+	if (repair ? !result.unrepaired : !result.bad)
+		return 0;
+	if (repair)
+		return err_set(err, ERR_REFUSED,
+			       "%zu of %zu images with bad blobs could not be "
+			       "made again",
+			       result.unrepaired, result.images);
+	return err_set(err, ERR_REFUSED,
+		       "%zu blobs were bad and were moved to %s/bad; %zu "
+		       "images are made again when they are pulled, or now "
+		       "with `flakehub build NAME@DIGEST`",
+		       result.bad, cache.path, result.images);
+}
+
+static int run(const struct invocation *invocation)
+{
+	const char *given = invocation->values[RATE];
+	autosettings settings = { 0 };
+	struct err err = ERR_INIT;
+	int64_t rate = 0;
+	int rc;
+
+	if (given &&
+	    setting_parse(&rate_setting, &rate, given, strlen(given), &err))
+		return command_usage(invocation->command, "--rate: %s",
+				     err.msg);
+	rc = command_settings(invocation, &settings);
+	if (rc)
+		return rc;
+	if (verify(&settings, invocation->values[REPAIR] != NULL, rate, &err))
+		return command_fail(&err);
+	return EXIT_DONE;
+}
+
+const struct command command_verify = {
+	.name = "verify",
+	.arguments = "",
+	.summary = "Read every blob of the cache and see that it is right.",
+	.help = "What is not as its digest says is moved to bad/ in the cache\n"
+		"and made again when it is pulled, or at once with --repair.\n",
+	.min_args = 0,
+	.max_args = 0,
+	.options = options,
+	.run = run,
+};

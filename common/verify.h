@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#ifndef COMMON_VERIFY_H
+#define COMMON_VERIFY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cache.h"
+#include "common/settings.h"
+
+/*
+ * Reading every blob and hashing it. One whose bytes do not hash to its name,
+ * or cannot be read, is moved to bad/, after the manifests that need it are
+ * removed: it is not served again, and the next pull makes it anew.
+ */
+struct verify {
+	const struct settings *settings;
+	const struct cache *cache; /* writable */
+	bool repair;		   /* make what was bad anew at once */
+	uint64_t rate;		   /* bytes a second to read; 0: no limit */
+	/* Told of each bad blob, and of what came of making it anew: an error
+	 * with code ERR_NONE is success. May be NULL. */
+	void (*bad)(void *arg, const struct digest *digest, const char *why);
+	void (*repaired)(void *arg, const struct repository_name *name,
+			 const struct digest *manifest, const struct err *err);
+	void *arg;
+};
+
+struct verify_result {
+	size_t blobs, bad;
+	uint64_t bytes;
+	size_t images;	   /* that needed a bad blob */
+	size_t unrepaired; /* of them, that are not as they were */
+};
+
+MUST_CHECK int verify_run(const struct verify *verify,
+			  struct verify_result *result, struct err *err);
+
+#endif

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""A blob's bytes hash to its name, always: what does not is found, moved
+aside, and made again from its record."""
+
+import os
+import shutil
+import time
+
+import pytest
+
+from harness import nix
+from harness.process import run
+from harness.registry import assert_whole, blobs
+
+PLAIN = "compression = none"
+
+
+def pull(registry, name, reference="latest"):
+    manifest, reply = registry.manifest(name, reference)
+    for part in [manifest["config"], *manifest["layers"]]:
+        registry.blob(name, part["digest"])
+    return manifest, reply.digest()
+
+
+def flip(file):
+    """One bit, the size and the times as they were."""
+    st = file.stat()
+    file.chmod(0o644)
+    with open(file, "r+b") as f:
+        f.seek(st.st_size // 2)
+        byte = f.read(1)[0]
+        f.seek(st.st_size // 2)
+        f.write(bytes([byte ^ 1]))
+    file.chmod(0o444)
+    os.utime(file, ns=(st.st_atime_ns, st.st_mtime_ns))
+
+
+def cut(file):
+    file.chmod(0o644)
+    os.truncate(file, file.stat().st_size // 2)
+    file.chmod(0o444)
+
+
+def part_of(manifest, digest, part):
+    return {"manifest": digest, "config": manifest["config"]["digest"],
+            "layer": manifest["layers"][0]["digest"]}[part]
+
+
+def test_nothing_is_wrong(make_registry, simple):
+    registry = make_registry(simple)
+    pull(registry, "hello")
+    out = registry.flakehub("verify").ok().out
+    assert f"{len(blobs(registry.cache))} blobs" in out and ": 0 bad" in out
+    assert not (registry.cache / "bad").exists()
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("damage", (flip, cut))
+@pytest.mark.parametrize("part", ("layer", "config", "manifest"))
+def test_repair(make_registry, simple, part, damage):
+    registry = make_registry(simple, settings=[PLAIN, "max-age = 1h"])
+    manifest, digest = pull(registry, "hello")
+    before = {name: file.read_bytes()
+              for name, file in blobs(registry.cache).items()}
+    bad = part_of(manifest, digest, part)
+    damage(blobs(registry.cache)[bad])
+    result = registry.flakehub("verify", "--repair").ok()
+    assert f"bad: {bad}" in result.out and ": 1 bad" in result.out
+    assert f"repaired: hello@{digest}" in result.out
+    assert bad in result.err, "it is logged"
+    assert (registry.cache / "bad" / bad.split(":")[1]).exists()
+    now = blobs(registry.cache)
+    assert {n: f.read_bytes() for n, f in now.items()} == before
+    assert pull(registry, "hello", digest)[1] == digest
+
+
+@pytest.mark.parametrize("part", ("layer", "config", "manifest"))
+def test_without_repair_the_next_pull_does_it(make_registry, simple, part):
+    registry = make_registry(simple, settings=[PLAIN, "max-age = 1h"])
+    manifest, digest = pull(registry, "hello")
+    bad = part_of(manifest, digest, part)
+    flip(blobs(registry.cache)[bad])
+    result = registry.flakehub("verify")
+    assert result.status == 1 and "1 blobs were bad" in result.err
+    assert bad not in blobs(registry.cache)
+    # What is left has all that it needs.
+    assert_whole(registry.cache)
+    assert digest not in blobs(registry.cache)
+    assert pull(registry, "hello")[1] == digest
+    assert_whole(registry.cache)
+    registry.flakehub("verify").ok()
+
+
+def test_a_layer_of_two_images(make_registry, simple):
+    registry = make_registry(simple, settings=[PLAIN, "max-age = 1h"])
+    first, one = pull(registry, "hello")
+    second, two = pull(registry, "many")
+    shared = ({part["digest"] for part in first["layers"]}
+              & {part["digest"] for part in second["layers"]})
+    bad = shared.pop() if shared else first["layers"][0]["digest"]
+    flip(blobs(registry.cache)[bad])
+    out = registry.flakehub("verify", "--repair").ok().out
+    assert f"repaired: hello@{one}" in out
+    for name, digest in ("hello", one), ("many", two):
+        assert pull(registry, name, digest)[1] == digest
+    assert_whole(registry.cache)
+
+
+def test_rate(make_registry, simple):
+    registry = make_registry(simple, settings=[PLAIN])
+    pull(registry, "hello")
+    size = sum(f.stat().st_size for f in blobs(registry.cache).values())
+    started = time.monotonic()
+    registry.flakehub("verify", "--rate", f"{size // 2048}K").ok()
+    assert 1.5 < time.monotonic() - started < 20
+    for wrong in "fast", "0", "-1K", "":
+        assert registry.flakehub("verify", "--rate", wrong).status == 2
+
+
+def test_reading_is_no_use(make_registry, simple):
+    """verify does not keep what nobody pulls."""
+    registry = make_registry(simple, settings=[PLAIN])
+    pull(registry, "hello")
+    for file in blobs(registry.cache).values():
+        os.utime(file, (1, 1))
+    registry.flakehub("verify").ok()
+    assert all(file.stat().st_atime == 1
+               for file in blobs(registry.cache).values())
+
+
+def forget(registry, digest):
+    """Every blob of an image is gone, and its layer entries."""
+    for file in blobs(registry.cache).values():
+        file.unlink()
+    shutil.rmtree(registry.cache / "layers")
+
+
+@pytest.mark.parametrize("entries", (True, False))
+def test_changed_store_path_is_named(make_registry, fresh, entries):
+    """What a store path became by another's hand makes no other image."""
+    flake = fresh()
+    greeting = nix.references(nix.build(flake, "hello"), "-greeting")
+    registry = make_registry(flake, settings=[PLAIN, "max-age = 1h",
+                                              "error-max-age = 0s"])
+    manifest, digest = pull(registry, "hello")
+    if entries:
+        for file in blobs(registry.cache).values():
+            file.unlink()
+    else:
+        forget(registry, digest)
+    with open(greeting, "rb") as f:
+        text = f.read()
+    st = os.stat(greeting)
+    try:
+        os.chmod(greeting, 0o644)
+        with open(greeting, "wb") as f:
+            f.write(text.replace(b"Hello", b"Jello"))
+        os.chmod(greeting, 0o444)
+        os.utime(greeting, ns=(st.st_atime_ns, st.st_mtime_ns))
+        reply = registry.get(f"/v2/hello/manifests/{digest}")
+        assert 400 <= reply.status < 500, str(reply)
+        assert greeting in reply.error()[1], str(reply)
+        result = registry.build(f"hello@{digest}")
+        assert result.status == 1 and greeting in result.err, str(result)
+        assert digest not in blobs(registry.cache)
+    finally:
+        os.chmod(greeting, 0o644)
+        with open(greeting, "wb") as f:
+            f.write(text)
+        os.chmod(greeting, 0o444)
+        os.utime(greeting, ns=(st.st_atime_ns, st.st_mtime_ns))
+    if not entries:
+        # The wrong layer is known by now; its blob is no image's.
+        shutil.rmtree(registry.cache / "layers")
+    assert pull(registry, "hello", digest)[1] == digest
+    assert_whole(registry.cache)
+
+
+def test_lost_image_is_named(make_registry, fresh):
+    """A dirty tree's image whose output is gone cannot come again, and that
+    is said."""
+    flake = fresh()
+    registry = make_registry(flake, settings=[PLAIN, "max-age = 1h"])
+    manifest, digest = pull(registry, "hello")
+    bad = manifest["layers"][0]["digest"]
+    flip(blobs(registry.cache)[bad])
+    # The output alone, by a database that knows it no more.
+    output = os.readlink(next(registry.cache.glob("roots/tag.*")))
+    (flake / "salt").write_text("another\n")
+    for root in registry.cache.glob("roots/*"):
+        root.unlink()
+    run(["nix-store", "--delete", output], env=dict(
+        os.environ, NIX_CONFIG=nix.SINGLE_USER)).ok()
+    result = registry.flakehub("verify", "--repair")
+    assert result.status == 1
+    assert f"lost: hello@{digest}" in result.out and output in result.out, \
+        str(result)
+    assert bad not in blobs(registry.cache)
+    assert_whole(registry.cache)
