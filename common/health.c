@@ -4,18 +4,16 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/cachefile.h"
+#include "common/space.h"
 #include "common/spawn.h"
 
 #include "common/banned.h"
 
-/* Below this no build is worth beginning. */
-#define FREE_MIN   (64u << 20)
 #define TIMEOUT_MS 10000
 
 static const struct field fields[] = {
@@ -60,17 +58,11 @@ static void set_problem(struct health *health, const char *text)
 
 static void check_space(const struct cache *cache, struct health *health)
 {
-	struct statvfs fs;
+	struct err err = ERR_INIT;
 
-	if (fstatvfs(cache->fd, &fs)) {
-		set_problem(health, "the cache's file system does not answer");
-		return;
-	}
-	health->free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-	if (health->free_bytes < FREE_MIN)
-		set_problem(health, "no space is left for the cache");
-	else if (fs.f_files && !fs.f_favail)
-		set_problem(health, "no inodes are left for the cache");
+	health->free_bytes = space_free(cache);
+	if (space_check(cache, &err))
+		set_problem(health, err.msg);
 }
 
 static void check_writable(const struct cache *cache, struct health *health)

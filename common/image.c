@@ -16,6 +16,7 @@
 #include "common/index.h"
 #include "common/lease.h"
 #include "common/log.h"
+#include "common/space.h"
 
 #include "common/banned.h"
 
@@ -102,6 +103,8 @@ static int build_digest(struct image_work *work, struct image_head *head,
 			       build->name->text);
 	if (image_is_whole(work, head, &record))
 		return 0;
+	if (space_check(build->cache, err))
+		return -1;
 	slot = image_work_slot(work, err);
 	if (slot < 0)
 		return -1;

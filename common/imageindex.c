@@ -10,6 +10,7 @@
 #include "common/index.h"
 #include "common/lease.h"
 #include "common/log.h"
+#include "common/space.h"
 
 #include "common/banned.h"
 
@@ -56,6 +57,8 @@ static int find_or_make(struct image_work *work, struct flake_pin *pin,
 		return -1;
 	if (rc)
 		return keep_output(work, head, err);
+	if (space_check(work->build->cache, err))
+		return -1;
 	slot = image_work_slot(work, err);
 	if (slot < 0)
 		return -1;
