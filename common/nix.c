@@ -423,12 +423,13 @@ int nix_verify_paths(struct nix *nix, const struct closure *closure,
 {
 	autofree const char **argv = xcalloc(closure->nr + 3, sizeof(*argv));
 	autostrbuf out = STRBUF_INIT;
+	struct spawn_run r = { .argv = argv, .out_max = SMALL_FILE_MAX };
 
 	argv[0] = "nix-store";
 	argv[1] = "--verify-path";
 	for (size_t i = 0; i < closure->nr; i++)
 		argv[i + 2] = closure->paths[i].path;
-	return run(nix, argv, SMALL_FILE_MAX, &out, err);
+	return run(nix, &r, &out, err);
 }
 
 int nix_closure(struct nix *nix, const char *store_path,
