@@ -122,6 +122,22 @@ static void sweep_roots(const struct cache *cache)
 	closedir(dir);
 }
 
+/* Those that make room where there is none for another file. */
+static void make_locks(const struct cache *cache)
+{
+	static const char *const names[] = { "locks/evict", "locks/gc",
+					     "locks/usage" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		int fd =
+			openat(cache->fd, names[i],
+			       O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
 static int prepare(const struct cache *cache, struct err *err)
 {
 	if (check_owner(cache, err))
@@ -136,6 +152,7 @@ static int prepare(const struct cache *cache, struct err *err)
 		if (err->code != ERR_UNKNOWN || write_version(cache, err))
 			return -1;
 	}
+	make_locks(cache);
 	sweep_tmp(cache);
 	sweep_roots(cache);
 	return 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "common/gc.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -62,8 +63,12 @@ static int put_usage(const struct cache *cache, const struct usage *usage,
 	autostrbuf text = STRBUF_INIT;
 
 	fields_format(&text, usage_fields, ARRAY_SIZE(usage_fields), usage);
-	return cachefile_replace(cache->fd, USAGE_FILE, text.buf, text.len,
-				 CACHEFILE_NO_SYNC, err);
+	/* Without it the next one looks through the cache. */
+	if (cachefile_replace(cache->fd, USAGE_FILE, text.buf, text.len,
+			      CACHEFILE_NO_SYNC, err) &&
+	    err->sys != ENOSPC && err->sys != EDQUOT)
+		return -1;
+	return 0;
 }
 
 static bool get_usage(const struct cache *cache, struct usage *usage)
