@@ -26,6 +26,11 @@ class Series:
     def spread(self):
         return min(self.values), max(self.values)
 
+    def best(self):
+        """The least disturbed of them."""
+        return min(self.values) if self.unit in ("s", "ms") else \
+            max(self.values)
+
 
 class Ratio:
     """goal: "<= 1.25" or ">= 0.7", or None where there is none."""
@@ -41,6 +46,10 @@ class Ratio:
 
     def median(self):
         return statistics.median(self.values())
+
+    def best(self):
+        """Of both sides' best rounds, whichever they were."""
+        return self.of.best() / self.to.best()
 
     def verdict(self):
         if not self.goal:
@@ -111,16 +120,17 @@ class Figures:
                   f"{short(low):>10} {short(high):>10} "
                   f"{len(series.values):>4}  {series.unit}")
         width = max([len(x.name) for x in self.ratios + self.limits] + [20])
-        print(f"\n{'':{width}}   median        min        max  goal")
+        print(f"\n{'':{width}}   median        min        max       best  "
+              "goal")
         for ratio in self.ratios:
             values = ratio.values()
             print(f"{ratio.name:{width}} {short(ratio.median()):>8} "
-                  f"{short(min(values)):>10} {short(max(values)):>10}  "
-                  f"{ratio.goal or '':8} {ratio.verdict()}")
+                  f"{short(min(values)):>10} {short(max(values)):>10} "
+                  f"{short(ratio.best()):>10}  {ratio.goal or '':8} {ratio.verdict()}")
         for limit in self.limits:
             low, high = limit.series.spread()
             print(f"{limit.name:{width}} {short(limit.series.median()):>8} "
-                  f"{short(low):>10} {short(high):>10}  "
+                  f"{short(low):>10} {short(high):>10} {'':10}  "
                   f"{limit.goal:8} {limit.verdict()}  ({limit.series.unit})")
         print()
         for note in [*self.notes, self.machine()]:
@@ -142,7 +152,8 @@ class Figures:
                 "series": {s.name: {"unit": s.unit, "median": s.median(),
                                     "values": s.values}
                            for s in self.series.values()},
-                "ratios": {r.name: {"median": r.median(), "goal": r.goal,
+                "ratios": {r.name: {"median": r.median(), "best": r.best(),
+                                    "goal": r.goal,
                                     "verdict": r.verdict(),
                                     "values": r.values()}
                            for r in self.ratios},
