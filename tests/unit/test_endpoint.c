@@ -79,7 +79,8 @@ static void put_image(struct fixture *f, const struct tag *tag, int64_t age)
 static void put_failure(struct fixture *f, const struct order *order,
 			enum err_code code, int64_t age)
 {
-	struct failure failure = { .when = time(NULL) - age };
+	struct failure failure = { .when = time(NULL) - age,
+				   .flake = f->record.image.flake };
 	struct err err = ERR_INIT;
 	struct digest key;
 
