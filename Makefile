@@ -148,14 +148,14 @@ lint:
 	$(foreach page,$(manuals),mandoc -Tlint -Wwarning $(page) &&) true
 
 install: all
-	install -d $(DESTDIR)$(BINDIR)
-	install -m 755 $(programs) $(DESTDIR)$(BINDIR)
+	install -d "$(DESTDIR)$(BINDIR)"
+	install -m 755 $(programs) "$(DESTDIR)$(BINDIR)"
 	for page in $(manuals); do \
-		folder=$(DESTDIR)$(MANDIR)/man$${page##*.} && \
-		install -d $$folder && install -m 644 $$page $$folder || \
+		folder="$(DESTDIR)$(MANDIR)/man$${page##*.}" && \
+		install -d "$$folder" && install -m 644 $$page "$$folder" || \
 		exit 1; done
-	install -d $(DESTDIR)$(DOCDIR)
-	install -m 644 LICENSE $(wildcard *.conf.example) $(DESTDIR)$(DOCDIR)
+	install -d "$(DESTDIR)$(DOCDIR)"
+	install -m 644 LICENSE $(wildcard *.conf.example) "$(DESTDIR)$(DOCDIR)"
 
 clean:
 	rm -rf build build-*

@@ -114,9 +114,13 @@ static void sweep_roots(const struct cache *cache)
 	}
 	while ((entry = readdir(dir))) {
 		const char *pid = entry->d_name + sizeof(prefix) - 1;
+		struct stat st;
 
+		/* A day: its process may live in another container. */
 		if (!strncmp(entry->d_name, prefix, sizeof(prefix) - 1) &&
-		    kill((pid_t)strtol(pid, NULL, 10), 0) && errno == ESRCH)
+		    kill((pid_t)strtol(pid, NULL, 10), 0) && errno == ESRCH &&
+		    !fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
+		    time(NULL) - st.st_mtime > 24 * 3600)
 			unlinkat(fd, entry->d_name, 0);
 	}
 	closedir(dir);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -128,7 +130,13 @@ struct layer_progress image_work_progress(struct image_work *work)
 
 char *image_root_of_process(const struct image_work *work)
 {
-	autofree char *name = xasprintf("builder.%ld", (long)getpid());
+	/* Two containers on one cache give their processes the same numbers. */
+	uint32_t random = 0;
+	autofree char *name = NULL;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		abort();
+	name = xasprintf("builder.%ld.%08x", (long)getpid(), random);
 
 	return cache_root_path(work->build->cache, name);
 }
