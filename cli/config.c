@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "cli/command.h"
 #include "common/alloc.h"
@@ -28,6 +29,33 @@ static int print_defaults(void)
 	return EXIT_DONE;
 }
 
+static bool has_password(const struct settings *settings)
+{
+	for (size_t i = 0; i < settings->nr_flakes; i++)
+		if (settings->flakes[i].login.user)
+			return true;
+	return false;
+}
+
+/* What is no mistake, and worth a word. */
+static void warn(const struct settings *settings, const char *path)
+{
+	struct err err = ERR_INIT;
+	struct stat st;
+
+	if (has_password(settings) && !stat(path, &st) && st.st_mode & S_IROTH)
+		fprintf(stderr,
+			"flakehub: warning: there is a password in %s, which "
+			"every user of this host may read\n",
+			path);
+	if (settings->sandbox_eval && confine_try(&err))
+		fprintf(stderr,
+			"flakehub: warning: sandbox-eval = yes, and bubblewrap "
+			"does not work here, so flakes are evaluated without "
+			"it: %s\n",
+			err.msg);
+}
+
 static int check(const struct invocation *invocation)
 {
 	autosettings settings = { 0 };
@@ -40,12 +68,7 @@ static int check(const struct invocation *invocation)
 	}
 	printf("%s: good, %zu flake%s\n", path, settings.nr_flakes,
 	       settings.nr_flakes == 1 ? "" : "s");
-	if (settings.sandbox_eval && confine_try(&err))
-		fprintf(stderr,
-			"flakehub: warning: sandbox-eval = yes, and bubblewrap "
-			"does not work here, so flakes are evaluated without "
-			"it: %s\n",
-			err.msg);
+	warn(&settings, path);
 	return EXIT_DONE;
 }
 

@@ -21,9 +21,14 @@
 /* Of the layout that this program reads and writes. */
 #define LAYOUT_VERSION 1
 
-static const char *const folders[] = {
-	"blobs", "blobs/sha256", "layers", "repositories", "git",
-	"roots", "builds",	 "locks",  "tmp",
+/* Mirrors and homes of flakes may hold private sources. */
+static const struct {
+	const char *name;
+	mode_t mode;
+} folders[] = {
+	{ "blobs", 0755 },	  { "blobs/sha256", 0755 }, { "layers", 0755 },
+	{ "repositories", 0755 }, { "git", 0700 },	    { "roots", 0755 },
+	{ "builds", 0755 },	  { "locks", 0700 },	    { "tmp", 0755 },
 };
 
 static int check_version(const struct cache *cache, struct err *err)
@@ -62,6 +67,32 @@ static int check_owner(const struct cache *cache, struct err *err)
 			       "user %lu: only its owner may write to it",
 			       cache->path, (unsigned long)st.st_uid,
 			       (unsigned long)geteuid());
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return err_set(err, ERR_REFUSED,
+			       "the cache %s has mode %04o: other users could "
+			       "write to it (chmod go-w)",
+			       cache->path, st.st_mode & 07777u);
+	return 0;
+}
+
+/* A folder that is ours, and no link to one. */
+static int check_folder(const struct cache *cache, const char *name,
+			mode_t mode, struct err *err)
+{
+	autoclose int fd =
+		open_beneath(cache->fd, name, O_RDONLY | O_DIRECTORY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return err_errno(err, "cannot open %s/%s", cache->path, name);
+	if (st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH))
+		return err_set(err, ERR_REFUSED,
+			       "%s/%s is another user's, or other users may "
+			       "write to it",
+			       cache->path, name);
+	if ((st.st_mode & 0777) & ~mode && fchmod(fd, mode))
+		return err_errno(err, "cannot close %s/%s to other users",
+				 cache->path, name);
 	return 0;
 }
 
@@ -77,7 +108,8 @@ static int write_version(const struct cache *cache, struct err *err)
 /* What a dead process left in tmp/ is of no use to anybody. */
 static void sweep_tmp(const struct cache *cache)
 {
-	int fd = openat(cache->fd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(cache->fd, "tmp",
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 
@@ -103,7 +135,8 @@ static void sweep_tmp(const struct cache *cache)
 static void sweep_roots(const struct cache *cache)
 {
 	static const char prefix[] = "builder.";
-	int fd = openat(cache->fd, "roots", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(cache->fd, "roots",
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 
@@ -147,10 +180,14 @@ static int prepare(const struct cache *cache, struct err *err)
 	if (check_owner(cache, err))
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-		if (!mkdirat(cache->fd, folders[i], 0755) || errno == EEXIST)
-			continue;
-		return err_errno(err, "cannot make %s/%s", cache->path,
-				 folders[i]);
+		const char *name = folders[i].name;
+
+		if (mkdirat(cache->fd, name, folders[i].mode) &&
+		    errno != EEXIST)
+			return err_errno(err, "cannot make %s/%s", cache->path,
+					 name);
+		if (check_folder(cache, name, folders[i].mode, err))
+			return -1;
 	}
 	if (check_version(cache, err)) {
 		if (err->code != ERR_UNKNOWN || write_version(cache, err))

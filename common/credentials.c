@@ -10,6 +10,7 @@
 
 #include "common/alloc.h"
 #include "common/cachefile.h"
+#include "common/limits.h"
 #include "common/spawn.h"
 
 #include "common/banned.h"
@@ -34,6 +35,7 @@ void credentials_release(struct credentials *c)
 		rmdir(c->home);
 	}
 	free(c->home);
+	free(c->own_netrc);
 	*c = (struct credentials)CREDENTIALS_INIT;
 }
 
@@ -115,20 +117,20 @@ static void keep_folders(struct credentials *c, const char *home)
 	}
 }
 
-static int use_netrc(struct credentials *c, const struct cache *cache,
-		     const char *file, struct err *err)
+/* A home folder in which .netrc is for the caller to make. */
+static int make_home(struct credentials *c, const struct cache *cache,
+		     struct err *err)
 {
 	const char *home = get_env("HOME");
-	autofree char *name = NULL, *path = NULL, *netrc = NULL;
+	autofree char *name = NULL, *path = NULL;
 
+	if (c->home)
+		return 0;
 	name = cachefile_tmp_name("home.");
 	path = xasprintf("%s/%s", cache->path, name);
 	if (mkdir(path, 0700))
 		return err_errno(err, "cannot make %s", path);
 	c->home = steal_ptr(&path);
-	netrc = xasprintf("%s/.netrc", c->home);
-	if (symlink(file, netrc))
-		return err_errno(err, "cannot make %s", netrc);
 	if (home) {
 		autofree char *from = xasprintf("%s/.gitconfig", home);
 		autofree char *to = xasprintf("%s/.gitconfig", c->home);
@@ -139,7 +141,50 @@ static int use_netrc(struct credentials *c, const struct cache *cache,
 		keep_folders(c, home);
 	}
 	set_env(c, "HOME", c->home);
+	return 0;
+}
+
+static int use_netrc(struct credentials *c, const struct cache *cache,
+		     const char *file, struct err *err)
+{
+	autofree char *netrc = NULL;
+
+	if (make_home(c, cache, err))
+		return -1;
+	netrc = xasprintf("%s/.netrc", c->home);
+	if (symlink(file, netrc))
+		return err_errno(err, "cannot make %s", netrc);
 	c->netrc = file;
+	return 0;
+}
+
+/* The URL's user and password, before what a netrc file has besides. */
+static int use_login(struct credentials *c, const struct cache *cache,
+		     const struct login *login, struct err *err)
+{
+	autostrbuf text = STRBUF_INIT;
+	autoclose int fd = -1;
+
+	strbuf_addf(&text, "machine %s login %s password %s\n", login->host,
+		    login->user, login->password);
+	if (c->netrc) {
+		autoclose int more = open(c->netrc, O_RDONLY | O_CLOEXEC);
+
+		if (more < 0)
+			return err_errno(err, "cannot read %s", c->netrc);
+		if (strbuf_read(&text, more, SETTINGS_MAX, c->netrc, err))
+			return -1;
+	}
+	if (make_home(c, cache, err))
+		return -1;
+	c->own_netrc = xasprintf("%s/.netrc", c->home);
+	if (unlink(c->own_netrc) && errno != ENOENT)
+		return err_errno(err, "cannot replace %s", c->own_netrc);
+	fd = open(c->own_netrc,
+		  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || write_all(fd, text.buf, text.len))
+		return err_errno(err, "cannot write %s", c->own_netrc);
+	c->netrc = c->own_netrc;
 	return 0;
 }
 
@@ -155,34 +200,38 @@ static bool is_netrc(const char *start)
 	       *start == '#';
 }
 
-int credentials_open(struct credentials *c, const struct cache *cache,
-		     const struct flake_settings *flake, struct err *err)
+static int use_file(struct credentials *c, const struct cache *cache,
+		    const char *file, struct err *err)
 {
-	const char *file = flake->credentials;
 	char start[START_SIZE] = "";
-	autoclose int fd = -1;
-	int rc = 0;
+	autoclose int fd = open(file, O_RDONLY | O_CLOEXEC);
 
-	*c = (struct credentials)CREDENTIALS_INIT;
-	if (!file)
-		return 0;
-	fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || read(fd, start, sizeof(start) - 1) < 0) {
 		err_errno(err, "cannot read the credentials %s", file);
 		err->code = ERR_REFUSED;
 		return -1;
 	}
-	if (is_key(start))
+	if (is_key(start)) {
 		use_key(c, file);
-	else if (is_netrc(start))
-		rc = use_netrc(c, cache, file, err);
-	else
-		rc = err_set(err, ERR_REFUSED,
-			     "the credentials %s are neither a netrc file, "
-			     "which begins with machine or default, nor an "
-			     "ssh private key",
-			     file);
-	if (rc)
+		return 0;
+	}
+	if (is_netrc(start))
+		return use_netrc(c, cache, file, err);
+	return err_set(err, ERR_REFUSED,
+		       "the credentials %s are neither a netrc file, which "
+		       "begins with machine or default, nor an ssh private key",
+		       file);
+}
+
+int credentials_open(struct credentials *c, const struct cache *cache,
+		     const struct flake_settings *flake, struct err *err)
+{
+	*c = (struct credentials)CREDENTIALS_INIT;
+	if ((flake->credentials &&
+	     use_file(c, cache, flake->credentials, err)) ||
+	    (flake->login.user && use_login(c, cache, &flake->login, err))) {
 		credentials_release(c);
-	return rc;
+		return -1;
+	}
+	return 0;
 }

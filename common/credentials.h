@@ -9,12 +9,14 @@
  * What git and Nix are given for one private flake, and for no other: a netrc
  * file, by a home folder of this process's own in which it is .netrc, or an
  * ssh key, by GIT_SSH_COMMAND. Which of the two the file is, its first line
- * says.
+ * says. User and password of the flake's URL are written to such a netrc
+ * file, too: in a command's arguments every user of the host could read them.
  */
 struct credentials {
 	char **env;	   /* the environment for git and Nix; NULL: ours */
 	const char *netrc; /* for Nix's netrc-file, or NULL; the settings' */
 	char *home;	   /* that folder, or NULL */
+	char *own_netrc;   /* written there for the URL's password, or NULL */
 };
 
 #define CREDENTIALS_INIT                                                       \

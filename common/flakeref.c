@@ -279,3 +279,60 @@ void flakeref_pin(struct strbuf *out, const struct flakeref *ref,
 	}
 	strbuf_addf(out, "%srev=%s", separator, rev);
 }
+
+void login_release(struct login *login)
+{
+	free(login->host);
+	free(login->user);
+	free(login->password);
+	*login = (struct login){ .host = NULL };
+}
+
+/* netrc(5) has no escapes. */
+static bool is_netrc_word(const char *s)
+{
+	for (const char *p = s; *p; p++)
+		if ((unsigned char)*p <= ' ' || *p == 0x7f)
+			return false;
+	return *s && *s != '"' && *s != '#';
+}
+
+static bool is_http(const char *scheme, size_t len)
+{
+	return (len >= 4 && !strncmp(scheme + len - 4, "http", 4)) ||
+	       (len >= 5 && !strncmp(scheme + len - 5, "https", 5));
+}
+
+int flakeref_take_login(char *text, struct login *login, struct err *err)
+{
+	char *rest = strstr(text, "://"), *host, *colon;
+	size_t scheme, len;
+
+	*login = (struct login){ .host = NULL };
+	if (!rest)
+		return 0;
+	scheme = (size_t)(rest - text);
+	rest += 3;
+	host = memrchr(rest, '@', strcspn(rest, "/?#"));
+	if (!host)
+		return 0;
+	host++;
+	colon = memchr(rest, ':', (size_t)(host - rest));
+	if (!is_http(text, scheme))
+		return 0;
+	len = (size_t)(host - 1 - rest);
+	login->user = url_decode(rest, colon ? (size_t)(colon - rest) : len);
+	/* A forge's token may stand alone. */
+	login->password =
+		colon ? url_decode(colon + 1, (size_t)(host - 1 - colon - 1))
+		      : xstrdup("x");
+	login->host = xstrndup(host, strcspn(host, ":/?#"));
+	memmove(rest, host, strlen(host) + 1);
+	if (login->user && login->password && is_netrc_word(login->user) &&
+	    is_netrc_word(login->password) && is_netrc_word(login->host))
+		return 0;
+	login_release(login);
+	return err_set(err, ERR_MALFORMED,
+		       "user and password have blanks or broken escapes: set "
+		       "credentials to a netrc file");
+}

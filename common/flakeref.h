@@ -56,6 +56,19 @@ void flakeref_pin(struct strbuf *out, const struct flakeref *ref,
 /* Is it 40 lowercase hex digits, a commit as Nix and the registry name it? */
 bool is_revision(const char *s);
 
+/*
+ * Take user and password out of a reference by http or https, which would
+ * stand in the process list otherwise. Decoded, the caller's to free; NULL,
+ * and the text as it was, where there are none. ERR_MALFORMED if they cannot
+ * be written to a netrc file.
+ */
+struct login {
+	char *host, *user, *password;
+};
+MUST_CHECK int flakeref_take_login(char *text, struct login *login,
+				   struct err *err);
+void login_release(struct login *login);
+
 /* Append s with all but unreserved characters and '/' percent-encoded. */
 void url_encode(struct strbuf *out, const char *s);
 

@@ -90,6 +90,7 @@ static void release_flake(struct flake_settings *flake)
 {
 	free(flake->name);
 	free(flake->url);
+	login_release(&flake->login);
 	free(flake->credentials);
 	release_image(&flake->image);
 }
@@ -115,6 +116,8 @@ static int end_section(struct parser *p, size_t *line, struct err *err)
 	if (!flake->url)
 		return err_set(err, ERR_MALFORMED, "[flake%s%s] has no url",
 			       *flake->name ? " " : "", flake->name);
+	if (flakeref_take_login(flake->url, &flake->login, err))
+		return err_wrap(err, "url");
 	digest_of(flake->url, strlen(flake->url), &flake->id);
 	return 0;
 }

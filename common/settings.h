@@ -7,6 +7,7 @@
 
 #include "common/compression.h"
 #include "common/digest.h"
+#include "common/flakeref.h"
 #include "common/reference.h"
 #include "common/strbuf.h"
 
@@ -36,9 +37,10 @@ struct image_settings {
 };
 
 struct flake_settings {
-	char *name; /* "" for the unnamed flake */
-	char *url;
-	char *credentials; /* file, or NULL */
+	char *name;	    /* "" for the unnamed flake */
+	char *url;	    /* without user and password */
+	struct login login; /* those, of an http URL; NULLs without */
+	char *credentials;  /* file, or NULL */
 	bool compose;
 	struct image_settings image;
 	/* Of the url: records and links of another url are not served. */

@@ -5,7 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
+#include "common/alloc.h"
+#include "tests/unit/check.h"
 
 #include "common/flakeref.h"
 
@@ -109,9 +110,61 @@ static void test_malformed(void **state)
 	}
 }
 
+static void test_login(void **state)
+{
+	static const struct {
+		const char *text, *left, *host, *user, *password;
+	} cases[] = {
+		{ "git+https://me:secret@host:8080/x?ref=a@b",
+		  "git+https://host:8080/x?ref=a@b", "host", "me", "secret" },
+		{ "https://token@host/x.tar.gz", "https://host/x.tar.gz",
+		  "host", "token", "x" },
+		{ "http://us@er:p%40ss%3A@host/x", "http://host/x", "host",
+		  "us@er", "p@ss:" },
+		{ "git+https://host/x@y", "git+https://host/x@y", NULL, NULL,
+		  NULL },
+		{ "git+ssh://git@host/x", "git+ssh://git@host/x", NULL, NULL,
+		  NULL },
+		{ "/srv/a@b", "/srv/a@b", NULL, NULL, NULL },
+	};
+	static const char *const bad[] = {
+		"https://a%20b:c@host/",
+		"https://a:%zz@host/",
+		"https://a:b%0amachine@host/",
+		"https://:x@host/",
+		"https://a:@host/",
+	};
+	struct err err = ERR_INIT;
+	struct login login;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autofree char *text = xstrdup(cases[i].text);
+
+		if (flakeref_take_login(text, &login, &err))
+			fail_msg("%s: %s", cases[i].text, err.msg);
+		check_str(cases[i].text, text, cases[i].left);
+		assert_int_equal(!login.user, !cases[i].user);
+		if (login.user) {
+			check_str(cases[i].text, login.host, cases[i].host);
+			check_str(cases[i].text, login.user, cases[i].user);
+			check_str(cases[i].text, login.password,
+				  cases[i].password);
+		}
+		login_release(&login);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		autofree char *text = xstrdup(bad[i]);
+
+		if (!flakeref_take_login(text, &login, &err))
+			fail_msg("%s was taken", bad[i]);
+		assert_int_equal(err.code, ERR_MALFORMED);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_login),
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_malformed),
 	};

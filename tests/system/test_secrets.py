@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""Passwords and tokens are used, and are seen nowhere."""
+
+import base64
+import functools
+import http.server
+import os
+import threading
+import time
+
+import pytest
+
+from harness import nix
+from harness.git import Repository
+from harness.process import run
+from harness.registry import FLAKEHUB
+
+USER, PASSWORD, TOKEN = "me", "hunter2-in-the-url", "token-of-the-environment"
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Files, for whoever knows the password."""
+
+    def do_GET(self):
+        want = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        if self.headers.get("Authorization") == f"Basic {want}":
+            super().do_GET()
+            return
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="x"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def served(directory, fresh):
+    """(host and port, folder) of a flake's repository behind a password."""
+    flake = fresh("private", seconds=1)
+    repository = Repository(flake)
+    folder = directory / "www"
+    folder.mkdir()
+    bare = repository.bare(folder / "r.git")
+    run(["git", "-C", bare, "update-server-info"]).ok()
+    run(["git", "-C", flake, "archive", "--prefix=r/", "-o",
+         folder / "r.tar.gz", "HEAD"]).ok()
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Handler, directory=folder))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Watch:
+    """The arguments of every process, looked at all the time."""
+
+    def __init__(self, *secrets):
+        self.secrets = [secret.encode() for secret in secrets]
+        self.seen, self.programs = set(), set()
+        self.is_over = False
+        self.thread = threading.Thread(target=self._watch)
+
+    def _look(self, pid):
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            line = f.read()
+        self.programs.add(os.path.basename(line.split(b"\0")[0]))
+        if any(secret in line for secret in self.secrets):
+            self.seen.add(line)
+
+    def _watch(self):
+        while not self.is_over:
+            for name in os.listdir("/proc"):
+                try:
+                    if name.isdigit():
+                        self._look(name)
+                except OSError:
+                    pass
+            time.sleep(0.001)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.is_over = True
+        self.thread.join()
+
+
+@pytest.mark.parametrize("sandbox", ["yes", "no"])
+@pytest.mark.parametrize("url", ["git+http://{}/r.git", "http://{}/r.tar.gz"])
+def test_url(make_registry, directory, served, url, sandbox):
+    """The password opens the repository, and stands in the settings alone."""
+    # So that every process lives long enough to be seen.
+    environment = nix.environment(
+        directory, http_proxy=f"http://u:{TOKEN}@127.0.0.1:1",
+        no_proxy="127.0.0.1",
+        NIX_CONFIG=nix.SINGLE_USER + f"access-tokens = x.org={TOKEN}\n")
+    registry = make_registry(
+        url.format(f"{USER}:{PASSWORD}@{served}"), environment=environment,
+        settings=[f"sandbox-eval = {sandbox}"])
+    said = []
+    with Watch(PASSWORD, TOKEN) as watch:
+        registry.manifest("hello")
+        said.append(str(registry.get("/v2/nothing/manifests/latest")))
+        said.append(str(registry.get("/v2/hello/tags/list")))
+        said.append(str(registry.get("/v2/hello/manifests/nothing")))
+        for args in (["list"], ["log", "hello"], ["inspect", "hello"],
+                     ["inspect", "--json", "hello"], ["config", "--check"],
+                     ["build", "broken"], ["log", "broken"]):
+            said.append(str(registry.flakehub(*args)))
+    assert {b"nix"} <= watch.programs
+    assert not watch.seen
+    said.append(registry.log.read_text())
+    for text in said:
+        assert PASSWORD not in text and TOKEN not in text, text
+    registry.config.unlink()
+    for secret in PASSWORD, TOKEN:
+        found = run(["grep", "-rlaF", secret, registry.directory,
+                     registry.environment["HOME"]]).out
+        assert not found, found
+
+
+def test_wrong_password(make_registry, served):
+    registry = make_registry(f"git+http://{USER}:{PASSWORD}x@{served}/r.git")
+    reply = registry.get("/v2/hello/manifests/latest")
+    assert 400 <= reply.status < 500, str(reply)
+    for text in str(reply), registry.log.read_text(), \
+            registry.flakehub("log", "hello").out:
+        assert PASSWORD not in text, text
+
+
+def test_netrc(make_registry, directory, served):
+    """It is the flake's own: of another flake it opens nothing."""
+    file = directory / "netrc"
+    file.write_text(f"machine 127.0.0.1 login {USER} password {PASSWORD}\n")
+    file.chmod(0o600)
+    registry = make_registry(f"git+http://{served}/r.git")
+    with registry.config.open("a") as f:
+        f.write(f"credentials = {file}\n"
+                f"[flake other]\nurl = git+http://{served}/r.git\n")
+    registry.process.stop()
+    registry.start_responder()
+    with Watch(PASSWORD) as watch:
+        registry.manifest("hello")
+    assert not watch.seen
+    reply = registry.get("/v2/other/hello/manifests/latest")
+    assert 400 <= reply.status < 500, str(reply)
+    found = run(["grep", "-rlF", PASSWORD, registry.directory]).out
+    assert not found, found
+
+
+def test_modes(make_registry, simple):
+    """Sources and mirrors may be private: only their owner reads them."""
+    registry = make_registry(simple)
+    registry.manifest("hello")
+    for name in "git", "locks":
+        mode = (registry.cache / name).stat().st_mode & 0o777
+        assert mode == 0o700, (name, oct(mode))
+
+
+def test_settings_that_all_may_read(directory):
+    """A password in a file that every user may read is warned of."""
+    file = directory / "flakehub.conf"
+    file.write_text(f"[flake]\nurl = git+https://a:{PASSWORD}@host/x\n")
+    for mode, warned in (0o644, True), (0o600, False):
+        file.chmod(mode)
+        result = run([FLAKEHUB, "--config", file, "config", "--check"]).ok()
+        assert ("may read" in result.err) == warned, str(result)
+        assert PASSWORD not in result.err + result.out
