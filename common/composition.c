@@ -15,11 +15,12 @@
 #define NEAREST 3
 
 /*
- * Applied to a flake's `packages.SYSTEM`. What is built is the user
- * environment that nix-env would make of the packages: Nix builds it by
- * itself, without any program, and it is one store path with one closure and
- * one GC root. Its priorities let the first name win. It is not in the image;
- * the packages that it refers to are.
+ * Applied to a flake's `packages.SYSTEM`. What is built refers to all of the
+ * packages, so that they have one closure and one GC root, and is made by Nix
+ * itself, without any program: nix-env's user environment, of nothing, with
+ * the packages' hashes as the text of its link to a manifest (a link has room
+ * for 124 of them, and a repository name for as many names). It is not in
+ * the image; the packages are.
  */
 static const char compose[] =
 	"probe: names: set: let\n"
@@ -52,11 +53,9 @@ static const char compose[] =
 	"    name = \"composition\";\n"
 	"    system = \"builtin\";\n"
 	"    builder = \"builtin:buildenv\";\n"
-	"    manifest = builtins.toFile \"composition-packages\"\n"
-	"      (builtins.concatStringsSep \"\\n\" wanted);\n"
-	"    derivations = builtins.genList\n"
-	"      (i: [ \"true\" i 1 (builtins.elemAt outputs i) ])\n"
-	"      (builtins.length outputs);\n"
+	"    manifest = builtins.concatStringsSep \":\"\n"
+	"      (map (path: builtins.substring 11 32 path) outputs);\n"
+	"    derivations = \"\";\n"
 	"    preferLocalBuild = true;\n"
 	"    allowSubstitutes = false;\n"
 	"  };\n"

@@ -243,10 +243,7 @@ static void add_root(struct layer_input *top, const struct closure *closure,
 		layer_input_add_path(top, root, &closure->paths[index]);
 }
 
-/*
- * What the packages of a composition need: not the composition itself. One
- * of them is not in its closure if the others have each file that it has.
- */
+/* What the packages of a composition need: not the composition itself. */
 static void mark_roots(const struct source_output *output,
 		       unsigned char *wanted)
 {
