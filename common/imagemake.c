@@ -71,25 +71,56 @@ static int find_output(struct image_work *work, const struct flake_pin *pin,
 				 work->attribute, output, err);
 }
 
-/* Evaluate, build, and look at what was built. */
-static int realise(struct image_work *work, struct flake_pin *pin,
-		   const char *root, struct making *m, struct err *err)
+/*
+ * Nothing holds a flake's source or its derivation until it is realised: has
+ * Nix's garbage collector been there in between?
+ */
+static bool was_collected(const struct flake_pin *pin, const char *drv_path)
 {
-	struct source_output output;
+	const char *copy = "path:/nix/store/";
+	autofree char *source = NULL;
+
+	if (drv_path && access(drv_path, F_OK))
+		return true;
+	if (strncmp(pin->url, copy, strlen(copy)))
+		return false;
+	source = xstrndup(pin->url + 5, strcspn(pin->url + 5, "?"));
+	return access(source, F_OK) != 0;
+}
+
+static int evaluate_and_build(struct image_work *work, struct flake_pin *pin,
+			      const char *root, struct making *m,
+			      struct err *err)
+{
+	const struct probe *probe = &m->output.probe;
 	autostrbuf name = STRBUF_INIT;
-	ssize_t index;
 
 	name_flake(work, &name);
 	image_work_phase(work, "evaluating");
 	if (pin_complete(&work->nix, pin, err) ||
 	    find_output(work, pin, name.buf, &m->output, err) ||
-	    pin_check(&work->nix, pin, err))
+	    pin_check(&work->nix, pin, err)) {
+		work->was_collected = was_collected(pin, NULL);
 		return -1;
+	}
 	m->found = true;
 	image_work_phase(work, "building");
-	if (nix_realise_output(&work->nix, m->output.probe.drv_path,
-			       m->output.probe.output, root, &m->output_path,
-			       err) ||
+	if (nix_realise_output(&work->nix, probe->drv_path, probe->output, root,
+			       &m->output_path, err)) {
+		work->was_collected = was_collected(pin, probe->drv_path);
+		return -1;
+	}
+	return 0;
+}
+
+/* Evaluate, build, and look at what was built. */
+static int realise(struct image_work *work, struct flake_pin *pin,
+		   const char *root, struct making *m, struct err *err)
+{
+	struct source_output output;
+	ssize_t index;
+
+	if (evaluate_and_build(work, pin, root, m, err) ||
 	    nix_closure(&work->nix, m->output_path.buf, &m->closure, err))
 		return -1;
 	index = closure_find(&m->closure, m->output_path.buf);

@@ -100,15 +100,12 @@ static int find_revision(struct image_work *work, struct image_head *head,
 	return put_tag(work, &pin, head, err) ? -1 : 1;
 }
 
-int image_build_tag(struct image_work *work, struct image_head *head,
-		    struct err *err)
+static int resolve_and_build(struct image_work *work, struct image_head *head,
+			     struct err *err)
 {
 	const struct tag *tag = &work->build->reference->tag;
 	autopin pin = FLAKE_PIN_INIT;
-	int rc = find_revision(work, head, err);
 
-	if (rc)
-		return rc < 0 ? -1 : 0;
 	image_work_phase(work, "asking what the flake is now");
 	if (image_work_resolve(work, tag, &pin, err)) {
 		struct err unknown = *err;
@@ -119,4 +116,22 @@ int image_build_tag(struct image_work *work, struct image_head *head,
 		return build_declared(work, &unknown, head, err);
 	}
 	return build_pinned(work, &pin, head, err);
+}
+
+/* What Nix's garbage collector took from under us is made anew so often. */
+#define ATTEMPTS 3
+
+int image_build_tag(struct image_work *work, struct image_head *head,
+		    struct err *err)
+{
+	int rc = find_revision(work, head, err);
+
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	for (int i = 1;; i++) {
+		work->was_collected = false;
+		rc = resolve_and_build(work, head, err);
+		if (!rc || !work->was_collected || i == ATTEMPTS)
+			return rc;
+	}
 }

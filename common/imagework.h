@@ -26,6 +26,8 @@ struct image_work {
 	struct strbuf log_early; /* what is to be its beginning */
 	uint64_t log_left;	 /* bytes that the log may still grow */
 	struct strbuf line;	 /* of Nix's, not ended yet */
+	/* Making failed, and Nix\'s garbage collector was there in between. */
+	bool was_collected;
 };
 
 /*

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""nix-collect-garbage beside pulls, in a store of the test's own."""
+
+import os
+import threading
+import time
+
+import pytest
+
+from harness import nix
+from harness.process import Process, run, wait_for
+from harness.registry import assert_whole, blobs
+
+PLAIN = "compression = none"
+
+
+class Namespace:
+    """Processes for which /nix is another folder. It ends with its holder."""
+
+    def __init__(self, directory):
+        (directory / "nix").mkdir()
+        self.holder = Process(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+             f"mount --bind {directory}/nix /nix && echo ready && "
+             "exec sleep 3600"], directory / "holder.log")
+        wait_for("a store of its own", lambda: self.holder.assert_running()
+                 and "ready" in self.holder.output())
+        self.prefix = ["nsenter", "--mount", "--target", self.holder.pid]
+        self.environment = dict(os.environ, NIX_CONFIG=nix.SINGLE_USER,
+                                HOME=str(directory))
+
+    def run(self, *argv):
+        return run([*self.prefix, *argv], env=self.environment)
+
+    def collect(self):
+        return self.run("nix-collect-garbage").ok()
+
+
+@pytest.fixture
+def store(directory):
+    """Its own, so that collecting takes nothing from anybody."""
+    namespace = Namespace(directory)
+    assert namespace.run("ls", "-A", "/nix").ok().out == ""
+    yield namespace
+    namespace.holder.stop()
+
+
+def pull(registry, name, reference="latest"):
+    manifest, reply = registry.manifest(name, reference)
+    for part in [manifest["config"], *manifest["layers"]]:
+        registry.blob(name, part["digest"])
+    return reply.digest()
+
+
+def outputs(store, registry):
+    roots = sorted(registry.cache.glob("roots/tag.*"))
+    return [os.readlink(root) for root in roots]
+
+
+def test_roots(store, make_registry, fresh):
+    """What is live stays in the store; what was evicted goes."""
+    registry = make_registry(fresh(), settings=[PLAIN, "max-age = 1h"],
+                             prefix=store.prefix)
+    digest = pull(registry, "hello")
+    output, = outputs(store, registry)
+    store.collect()
+    store.run("test", "-e", output).ok()
+    # A layer can still be made again.
+    for file in blobs(registry.cache).values():
+        file.unlink()
+    assert pull(registry, "hello", digest) == digest
+    for file in [*blobs(registry.cache).values(), *registry.cache.glob(
+            "repositories/*/_manifests/*")]:
+        os.utime(file, (time.time() - 7200,) * 2)
+    registry.settings.append("cache-size = 1M")
+    registry.write_settings()
+    registry.flakehub("gc").ok()
+    assert not blobs(registry.cache) and not outputs(store, registry)
+    store.collect()
+    assert store.run("test", "-e", output).status == 1
+    # And by its tag it comes again.
+    assert pull(registry, "hello") == digest
+    assert_whole(registry.cache)
+
+
+def test_collected_under_load(store, make_registry, fresh):
+    """Collecting all the time: warm pulls and new builds never fail."""
+    flake = fresh()
+    registry = make_registry(flake, settings=[
+        PLAIN, "max-age = 0s", "error-max-age = 0s"], prefix=store.prefix)
+    digest = pull(registry, "hello")
+    stop, collected, failures = threading.Event(), [], []
+
+    def collector():
+        try:
+            while not stop.is_set():
+                collected.append(store.collect())
+        except BaseException as e:
+            failures.append(e)
+
+    def warm():
+        try:
+            while not stop.is_set():
+                assert pull(registry, "hello", digest) == digest
+        except BaseException as e:
+            failures.append(e)
+
+    threads = [threading.Thread(target=f) for f in (collector, warm)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(3):
+            (flake / "salt").write_text(f"{number} {time.time()}\n")
+            for name in "hello", "from-image":
+                pull(registry, name)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    if failures:
+        raise failures[0]
+    assert len(collected) > 3
+    assert_whole(registry.cache)
+
+
+WRAPPER = """#!/bin/sh
+# nix, and a collection right after its first evaluations.
+nix=/usr/bin/nix
+"$nix" "$@"
+status=$?
+case " $* " in *" eval "*)
+	echo . >>"{count}"
+	if [ "$(wc -l <"{count}")" -le 2 ]; then
+		nix-collect-garbage >&2
+	fi
+esac
+exit $status
+"""
+
+
+def test_collected_between_evaluation_and_build(store, make_registry, fresh,
+                                                directory):
+    """The derivation is gone when it is to be built."""
+    folder, count = directory / "wrappers", directory / "count"
+    folder.mkdir()
+    (folder / "nix").write_text(WRAPPER.format(count=count))
+    (folder / "nix").chmod(0o755)
+    registry = make_registry(
+        fresh(), settings=[PLAIN, "sandbox-eval = no"],
+        prefix=store.prefix, environment=nix.environment(
+            directory, path=f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin"))
+    pull(registry, "hello")
+    assert count.read_text().count(".") == 3
+    assert_whole(registry.cache)
