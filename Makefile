@@ -114,8 +114,9 @@ bench: $(benches) all
 	FLAKEHUB_BUILD=$(BUILD) $(PYTHON) bench/run.py
 
 # What the planner makes a node fetch, beside others: no Nix, no network.
+TRIALS ?= 0
 bench-plan: $(BUILD)/bench/plan
-	$(PYTHON) bench/plan.py $<
+	$(PYTHON) bench/plan.py $< --trials $(TRIALS)
 
 # The same compressed bytes on CPUs without what this one has.
 QEMU ?= qemu-x86_64
