@@ -14,6 +14,15 @@
 
 #include "common/banned.h"
 
+enum {
+	LAZY,
+};
+
+static const struct command_option options[] = {
+	{ 0, "lazy", NULL, "leave layers of known digests to who pulls them" },
+	{ 0, NULL, NULL, NULL },
+};
+
 /* What it made may be too much for the cache. The image is there anyway. */
 static void evict(const struct settings *settings, const struct cache *cache)
 {
@@ -35,14 +44,16 @@ static void evict(const struct settings *settings, const struct cache *cache)
 
 static int build_image(const struct settings *settings,
 		       const struct repository_name *name,
-		       const struct reference *reference, struct err *err)
+		       const struct reference *reference, bool lazy,
+		       struct err *err)
 {
 	autocache cache = CACHE_INIT;
 	autocgroup cgroup = CGROUP_INIT;
 	struct image_build build = { .settings = settings,
 				     .cache = &cache,
 				     .name = name,
-				     .reference = reference };
+				     .reference = reference,
+				     .lazy = lazy };
 	char digest[DIGEST_STR_SIZE], ref[REFERENCE_STR_SIZE];
 	struct image_head head;
 	struct progress *progress;
@@ -83,7 +94,8 @@ static int run(const struct invocation *invocation)
 	rc = command_settings(invocation, &settings);
 	if (rc)
 		return rc;
-	if (build_image(&settings, &name, &reference, &err))
+	if (build_image(&settings, &name, &reference,
+			invocation->values[LAZY] != NULL, &err))
 		return command_fail(&err);
 	return EXIT_DONE;
 }
@@ -97,5 +109,6 @@ const struct command command_build = {
 		"blob that is gone is made again as it was.",
 	.min_args = 1,
 	.max_args = 1,
+	.options = options,
 	.run = run,
 };

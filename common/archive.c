@@ -3,48 +3,81 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
-#include "common/json.h"
 #include "common/limits.h"
 #include "common/store.h"
 
 #include "common/banned.h"
 
-/* Bytes of a member that go through at a time. */
+/* Bytes that go through at a time. */
 #define PIECE_SIZE (256u << 10)
 
-/* An archive that is being read from its start. */
-struct reader {
-	struct archive *a;
-	int fd;
-	const char *file;
+enum member_type {
+	MEMBER_FILE,
+	MEMBER_SYMLINK,
+	MEMBER_HARDLINK,
+	MEMBER_SPARSE,
+	MEMBER_OTHER,
 };
-
-enum member_type { MEMBER_FILE, MEMBER_SYMLINK, MEMBER_HARDLINK, MEMBER_OTHER };
 
 /* What an archive's header says of a member. */
 struct member {
 	char *name;
 	char *target; /* of a link: the member it leads to, or NULL */
 	enum member_type type;
+	uint64_t offset, size; /* of its bytes in the tar */
+};
+
+/*
+ * An archive laid open: a tar, without what it was compressed in, and where
+ * its members lie. Which file it is of is told by more than its path, since
+ * outside the store files change.
+ */
+struct open_archive {
+	struct open_archive *next;
+	size_t users;
+	struct stat st;
+	int fd; /* of the tar */
+	uint64_t size;
+	struct member *members; /* sorted by name */
+	size_t nr, alloc;
+};
+
+/* How many stay open that nobody uses: an image has one, or a base besides. */
+#define KEPT 2
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct open_archive *archives; /* the last used first */
+static int spool_folder = -1;
+
+void archive_set_spool(int folder)
+{
+	spool_folder = folder;
+}
+
+/* An archive that is being read from its start. */
+struct reader {
+	struct archive *a;
+	const char *file;
 };
 
 static void reader_release(struct reader *r)
 {
 	if (r->a)
 		archive_read_free(r->a);
-	cleanup_close(&r->fd);
 }
 #define autoreader __attribute__((cleanup(reader_release))) struct reader
 #define READER_INIT                                                            \
 	{                                                                      \
-		.a = NULL, .fd = -1, .file = NULL                              \
+		.a = NULL, .file = NULL                                        \
 	}
 
 static void member_release(struct member *m)
@@ -65,25 +98,29 @@ static int libarchive_error(const struct reader *r, struct err *err)
 		       message ? message : "cannot be read as an archive");
 }
 
-/* The filters are named one by one: some of the others run programs. */
-static int reader_open(struct reader *r, const char *file, struct err *err)
+/*
+ * Read fd from its start, as a tar or, if raw, whatever is compressed in it.
+ * The filters are named one by one: some of the others run programs.
+ */
+static int reader_open(struct reader *r, const char *file, int fd, bool raw,
+		       struct err *err)
 {
 	r->file = file;
-	r->fd = store_open(file, O_RDONLY, err);
-	if (r->fd < 0)
-		return -1;
 	r->a = archive_read_new();
 	if (!r->a)
 		abort();
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_errno(err, "%s", file);
 	if (archive_read_support_filter_gzip(r->a) != ARCHIVE_OK ||
 	    archive_read_support_filter_zstd(r->a) != ARCHIVE_OK ||
 	    archive_read_support_filter_xz(r->a) != ARCHIVE_OK ||
 	    archive_read_support_filter_bzip2(r->a) != ARCHIVE_OK ||
-	    archive_read_support_format_tar(r->a) != ARCHIVE_OK)
+	    (raw ? archive_read_support_format_raw(r->a)
+		 : archive_read_support_format_tar(r->a)) != ARCHIVE_OK)
 		return err_set(err, ERR_SYSTEM,
 			       "libarchive cannot read gzip, zstd, xz or bzip2 "
 			       "by itself");
-	if (archive_read_open_fd(r->a, r->fd, PIECE_SIZE) != ARCHIVE_OK)
+	if (archive_read_open_fd(r->a, fd, PIECE_SIZE) != ARCHIVE_OK)
 		return libarchive_error(r, err);
 	return 0;
 }
@@ -172,6 +209,8 @@ static int reader_next(struct reader *r, struct member *m, struct err *err)
 			       r->file, name);
 	if (archive_entry_hardlink(entry))
 		m->type = MEMBER_HARDLINK;
+	else if (archive_entry_sparse_count(entry) > 0)
+		m->type = MEMBER_SPARSE;
 	else if (archive_entry_filetype(entry) == AE_IFREG)
 		m->type = MEMBER_FILE;
 	else if (archive_entry_filetype(entry) == AE_IFLNK)
@@ -180,101 +219,12 @@ static int reader_next(struct reader *r, struct member *m, struct err *err)
 		m->type = MEMBER_OTHER;
 	if (m->type == MEMBER_SYMLINK || m->type == MEMBER_HARDLINK)
 		m->target = link_target(m, entry);
+	m->offset = (uint64_t)archive_filter_bytes(r->a, 0);
+	m->size = archive_entry_size(entry) > 0
+			  ? (uint64_t)archive_entry_size(entry)
+			  : 0;
 	return 1;
 }
-
-static int stream_data(struct reader *r, const char *member,
-		       int (*sink)(void *, const void *, size_t, struct err *),
-		       void *arg, struct err *err)
-{
-	autofree char *piece = xmalloc(PIECE_SIZE);
-
-	for (;;) {
-		ssize_t n = archive_read_data(r->a, piece, PIECE_SIZE);
-
-		if (!n)
-			return 0;
-		if (n < 0) {
-			libarchive_error(r, err);
-			return err_wrap(err, "member '%s'", member);
-		}
-		if (sink(arg, piece, (size_t)n, err))
-			return -1;
-	}
-}
-
-/*
- * One pass: 0 if *wanted went to sink, 1 if it is a link, and *wanted is then
- * where it leads.
- */
-static int stream_pass(const char *file, char **wanted,
-		       int (*sink)(void *, const void *, size_t, struct err *),
-		       void *arg, struct err *err)
-{
-	autoreader r = READER_INIT;
-	automember m = { .name = NULL };
-	int more;
-
-	if (reader_open(&r, file, err))
-		return -1;
-	while ((more = reader_next(&r, &m, err)) > 0)
-		if (!strcmp(m.name, *wanted) && m.type != MEMBER_OTHER)
-			break;
-	if (more < 0)
-		return -1;
-	if (!more)
-		return err_set(err, ERR_UNKNOWN, "%s has no member '%s'", file,
-			       *wanted);
-	if (m.type == MEMBER_FILE)
-		return stream_data(&r, m.name, sink, arg, err);
-	if (!m.target)
-		return err_set(err, ERR_MALFORMED,
-			       "%s: member '%s' is a link out of the archive",
-			       file, m.name);
-	free(*wanted);
-	*wanted = steal_ptr(&m.target);
-	return 1;
-}
-
-int archive_stream(const char *file, const char *member,
-		   int (*sink)(void *arg, const void *data, size_t len,
-			       struct err *err),
-		   void *arg, struct err *err)
-{
-	autofree char *wanted = normalise(NULL, member);
-
-	if (!wanted)
-		return err_set(err, ERR_MALFORMED,
-			       "%s: member '%s': expected a relative name "
-			       "without \"..\"",
-			       file, member);
-	for (int i = 0; i <= ARCHIVE_LINKS_MAX; i++) {
-		int rc = stream_pass(file, &wanted, sink, arg, err);
-
-		if (rc < 0 && i && err->code == ERR_UNKNOWN) {
-			err->code = ERR_MALFORMED;
-			return err_wrap(err, "member '%s' is a link", member);
-		}
-		if (rc <= 0)
-			return rc;
-	}
-	return err_set(err, ERR_MALFORMED, "%s: member '%s': links in a loop",
-		       file, member);
-}
-
-/* All members of an archive, sorted by name. */
-struct listing {
-	struct member *members;
-	size_t nr, alloc;
-};
-
-static void listing_release(struct listing *l)
-{
-	for (size_t i = 0; i < l->nr; i++)
-		member_release(&l->members[i]);
-	free(l->members);
-}
-#define autolisting __attribute__((cleanup(listing_release))) struct listing
 
 static int compare_members(const void *a, const void *b)
 {
@@ -282,29 +232,41 @@ static int compare_members(const void *a, const void *b)
 		      ((const struct member *)b)->name);
 }
 
-static int list(struct listing *l, const char *file, struct err *err)
+static int add_member(struct open_archive *o, const char *file,
+		      struct member *m, struct err *err)
+{
+	if (o->nr == ARCHIVE_MEMBERS_MAX)
+		return err_set(err, ERR_MALFORMED, "%s: more than %u members",
+			       file, ARCHIVE_MEMBERS_MAX);
+	if (m->type == MEMBER_FILE &&
+	    (m->offset > o->size || m->size > o->size - m->offset))
+		return err_set(err, ERR_MALFORMED,
+			       "%s: member '%s' has more bytes than the "
+			       "archive: it is cut off",
+			       file, m->name);
+	ALLOC_GROW(o->members, o->nr, o->alloc);
+	o->members[o->nr++] = *m;
+	*m = (struct member){ .name = NULL };
+	return 0;
+}
+
+static int list(struct open_archive *o, const char *file, struct err *err)
 {
 	autoreader r = READER_INIT;
 	automember m = { .name = NULL };
 	int more;
 
-	if (reader_open(&r, file, err))
+	if (reader_open(&r, file, o->fd, false, err))
 		return -1;
-	while ((more = reader_next(&r, &m, err)) > 0) {
-		if (l->nr == ARCHIVE_MEMBERS_MAX)
-			return err_set(err, ERR_MALFORMED,
-				       "%s: more than %u members", file,
-				       ARCHIVE_MEMBERS_MAX);
-		ALLOC_GROW(l->members, l->nr, l->alloc);
-		l->members[l->nr++] = m;
-		m = (struct member){ .name = NULL };
-	}
+	while ((more = reader_next(&r, &m, err)) > 0)
+		if (add_member(o, file, &m, err))
+			return -1;
 	if (more < 0)
 		return -1;
-	if (l->nr)
-		qsort(l->members, l->nr, sizeof(*l->members), compare_members);
-	for (size_t i = 1; i < l->nr; i++) {
-		const struct member *a = &l->members[i - 1], *b = a + 1;
+	if (o->nr)
+		qsort(o->members, o->nr, sizeof(*o->members), compare_members);
+	for (size_t i = 1; i < o->nr; i++) {
+		const struct member *a = &o->members[i - 1], *b = a + 1;
 
 		if (!strcmp(a->name, b->name) &&
 		    (a->type != MEMBER_OTHER || b->type != MEMBER_OTHER))
@@ -315,40 +277,328 @@ static int list(struct listing *l, const char *file, struct err *err)
 	return 0;
 }
 
-/* The member that has the bytes of name, found through links. */
-static const struct member *resolve(const struct listing *l, const char *file,
-				    const char *name, struct err *err)
+/* Is it a tar at all, in whatever compression? 1, 0, or -1. */
+static int is_tar(const char *file, int fd, bool *compressed, struct err *err)
+{
+	autoreader r = READER_INIT;
+	struct archive_entry *entry;
+	struct err none = ERR_INIT;
+	int rc;
+
+	if (reader_open(&r, file, fd, false, &none)) {
+		if (none.code == ERR_MALFORMED)
+			return 0;
+		*err = none;
+		return -1;
+	}
+	rc = archive_read_next_header(r.a, &entry);
+	*compressed = archive_filter_code(r.a, 0) != ARCHIVE_FILTER_NONE;
+	return rc == ARCHIVE_OK || rc == ARCHIVE_WARN;
+}
+
+/* A file without a name to put the tar into. */
+static int spool_create(struct err *err)
+{
+	int fd = spool_folder < 0
+			 ? open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)
+			 : openat(spool_folder, ".",
+				  O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char name[] = ".spool";
+
+	if (fd >= 0)
+		return fd;
+	/* As on NFS. The lock is held, so the name is free. */
+	fd = openat(spool_folder < 0 ? AT_FDCWD : spool_folder, name,
+		    O_CREAT | O_TRUNC | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_errno(err, "cannot make a file to unpack to");
+	unlinkat(spool_folder < 0 ? AT_FDCWD : spool_folder, name, 0);
+	return fd;
+}
+
+/* Does len bytes become more than an honest archive does? */
+static int check_expansion(const struct reader *r, uint64_t len,
+			   struct err *err)
+{
+	uint64_t in = (uint64_t)archive_filter_bytes(r->a, -1);
+
+	if (len <= EXPANSION_FREE || len / EXPANSION_MAX <= in)
+		return 0;
+	return err_set(err, ERR_MALFORMED,
+		       "%s expands to more than %u times its size", r->file,
+		       EXPANSION_MAX);
+}
+
+/* Decompress all of fd into a file of its own, which is returned. */
+static int spool(const char *file, int fd, struct err *err)
+{
+	autofree char *piece = xmalloc(PIECE_SIZE);
+	autoreader r = READER_INIT;
+	struct archive_entry *entry;
+	uint64_t len = 0;
+	autoclose int out = spool_create(err);
+
+	if (out < 0 || reader_open(&r, file, fd, true, err))
+		return -1;
+	if (archive_read_next_header(r.a, &entry) != ARCHIVE_OK)
+		return libarchive_error(&r, err);
+	for (;;) {
+		ssize_t n = archive_read_data(r.a, piece, PIECE_SIZE);
+
+		if (!n)
+			return steal_fd(&out);
+		if (n < 0)
+			return libarchive_error(&r, err);
+		len += (uint64_t)n;
+		if (check_expansion(&r, len, err))
+			return -1;
+		if (write_all(out, piece, (size_t)n))
+			return err_errno(err, "cannot unpack %s", file);
+	}
+}
+
+static void open_archive_free(struct open_archive *o)
+{
+	if (o->fd >= 0)
+		close(o->fd);
+	for (size_t i = 0; i < o->nr; i++)
+		member_release(&o->members[i]);
+	free(o->members);
+	free(o);
+}
+
+/* Lay it open. 1, 0 if it is no archive, -1 and err. */
+static int lay_open(struct open_archive **out, const char *file, int *fd,
+		    const struct stat *st, struct err *err)
+{
+	struct open_archive *o;
+	bool compressed = false;
+	struct stat tar;
+	int rc = is_tar(file, *fd, &compressed, err);
+
+	if (rc <= 0)
+		return rc;
+	o = xcalloc(1, sizeof(*o));
+	o->st = *st;
+	o->fd = compressed ? spool(file, *fd, err) : steal_fd(fd);
+	if (o->fd >= 0 && fstat(o->fd, &tar))
+		err_errno(err, "%s", file);
+	else if (o->fd >= 0) {
+		o->size = (uint64_t)tar.st_size;
+		if (!list(o, file, err)) {
+			*out = o;
+			return 1;
+		}
+	}
+	open_archive_free(o);
+	return -1;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+	       a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* Close those that were used the longest ago. */
+static void forget_locked(void)
+{
+	struct open_archive **p = &archives;
+	size_t unused = 0;
+
+	while (*p) {
+		struct open_archive *o = *p;
+
+		if (o->users || unused++ < KEPT) {
+			p = &o->next;
+			continue;
+		}
+		*p = o->next;
+		open_archive_free(o);
+	}
+}
+
+static void archive_put(struct open_archive **o)
+{
+	if (!*o)
+		return;
+	pthread_mutex_lock(&lock);
+	(*o)->users--;
+	forget_locked();
+	pthread_mutex_unlock(&lock);
+}
+#define autoopenarchive                                                        \
+	__attribute__((cleanup(archive_put))) struct open_archive
+
+static int get_locked(struct open_archive **out, const char *file,
+		      struct err *err)
+{
+	autoclose int fd = store_open(file, O_RDONLY | O_NONBLOCK, err);
+	struct stat st;
+	int rc = 1;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st))
+		return err_errno(err, "%s", file);
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	for (struct open_archive **p = &archives; *p; p = &(*p)->next) {
+		if (!is_same(&(*p)->st, &st))
+			continue;
+		*out = *p;
+		*p = (*p)->next;
+		break;
+	}
+	if (!*out)
+		rc = lay_open(out, file, &fd, &st, err);
+	if (rc <= 0)
+		return rc;
+	(*out)->next = archives;
+	archives = *out;
+	(*out)->users++;
+	return 1;
+}
+
+/* Find or lay open; 1, 0 if it is no archive, or -1. */
+static int archive_get(struct open_archive **out, const char *file,
+		       struct err *err)
+{
+	int rc;
+
+	*out = NULL;
+	pthread_mutex_lock(&lock);
+	rc = get_locked(out, file, err);
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+static int archive_need(struct open_archive **out, const char *file,
+			struct err *err)
+{
+	int rc = archive_get(out, file, err);
+
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	return err_set(err, ERR_MALFORMED,
+		       "%s: expected a tar, or one in gzip, zstd, xz or bzip2",
+		       file);
+}
+
+static const struct member *find(const struct open_archive *o, char *name)
+{
+	const struct member key = { .name = name };
+
+	return o->nr ? bsearch(&key, o->members, o->nr, sizeof(key),
+			       compare_members)
+		     : NULL;
+}
+
+/*
+ * The member that has the bytes of name, found through links. ERR_UNKNOWN if
+ * there is none of that name.
+ */
+static const struct member *resolve(const struct open_archive *o,
+				    const char *file, const char *name,
+				    struct err *err)
 {
 	autofree char *wanted = normalise(NULL, name);
-	struct member key = { .name = wanted };
+	char *next = wanted;
 
-	for (int i = 0; key.name && i <= ARCHIVE_LINKS_MAX; i++) {
-		const struct member *m =
-			l->nr ? bsearch(&key, l->members, l->nr, sizeof(key),
-					compare_members)
-			      : NULL;
+	for (int i = 0; next && i <= ARCHIVE_LINKS_MAX; i++) {
+		const struct member *m = find(o, next);
 
 		if (m && m->type == MEMBER_FILE)
 			return m;
-		if (!m || m->type == MEMBER_OTHER) {
+		if (m && m->type == MEMBER_SPARSE) {
 			err_set(err, ERR_MALFORMED,
+				"%s: member '%s' is a sparse file", file, next);
+			return NULL;
+		}
+		if (!m || m->type == MEMBER_OTHER) {
+			err_set(err, i ? ERR_MALFORMED : ERR_UNKNOWN,
 				i ? "%s: member '%s' is a link to '%s', which "
 				    "is not there"
 				  : "%s has no member '%s'",
-				file, name, key.name);
+				file, name, next);
 			return NULL;
 		}
-		key.name = m->target;
+		next = m->target;
 	}
 	err_set(err, ERR_MALFORMED,
-		key.name ? "%s: member '%s': links in a loop"
-			 : "%s: member '%s': expected a name in the archive",
+		next	 ? "%s: member '%s': links in a loop"
+		: wanted ? "%s: member '%s' is a link out of the archive"
+			 : "%s: member '%s': expected a relative name "
+			   "without \"..\"",
 		file, name);
 	return NULL;
 }
 
+static int stream_data(const struct open_archive *o, const char *file,
+		       const struct member *m, archive_sink *sink, void *arg,
+		       struct err *err)
+{
+	autofree char *piece = xmalloc(PIECE_SIZE);
+
+	for (uint64_t done = 0; done < m->size;) {
+		uint64_t left = m->size - done;
+		ssize_t n = pread(o->fd, piece,
+				  left < PIECE_SIZE ? left : PIECE_SIZE,
+				  (off_t)(m->offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return err_errno(err, "cannot read %s", file);
+		if (sink(arg, piece, (size_t)n, err))
+			return -1;
+		done += (uint64_t)n;
+	}
+	return 0;
+}
+
+int archive_has(const char *file, const char *member, struct err *err)
+{
+	autoopenarchive *o = NULL;
+	autofree char *name = normalise(NULL, member);
+	int rc = archive_get(&o, file, err);
+
+	return rc <= 0 ? rc : name && find(o, name);
+}
+
+int archive_resolve(const char *file, const char *member, char **name,
+		    struct err *err)
+{
+	autoopenarchive *o = NULL;
+	const struct member *m;
+
+	if (archive_need(&o, file, err))
+		return -1;
+	m = resolve(o, file, member, err);
+	if (!m)
+		return -1;
+	*name = xstrdup(m->name);
+	return 0;
+}
+
+int archive_stream(const char *file, const char *member, archive_sink *sink,
+		   void *arg, struct err *err)
+{
+	autoopenarchive *o = NULL;
+	const struct member *m;
+
+	if (archive_need(&o, file, err))
+		return -1;
+	m = resolve(o, file, member, err);
+	return m ? stream_data(o, file, m, sink, arg, err) : -1;
+}
+
 struct text_sink {
-	struct strbuf text;
+	struct strbuf *text;
 	size_t max;
 	const char *name;
 };
@@ -357,138 +607,18 @@ static int add_text(void *arg, const void *data, size_t len, struct err *err)
 {
 	struct text_sink *sink = arg;
 
-	if (len > sink->max - sink->text.len)
+	if (len > sink->max - sink->text->len)
 		return err_set(err, ERR_MALFORMED, "%s has more than %zu bytes",
 			       sink->name, sink->max);
-	strbuf_add(&sink->text, data, len);
+	strbuf_add(sink->text, data, len);
 	return 0;
 }
 
-/* Parse a member of at most max bytes; name is for messages. */
-static int read_json(struct json_object **json, const char *file,
-		     const struct member *m, size_t max, const char *name,
-		     struct err *err)
+int archive_read(const char *file, const char *member, size_t max,
+		 struct strbuf *text, const char *name, struct err *err)
 {
-	struct text_sink sink = { .text = STRBUF_INIT,
-				  .max = max,
-				  .name = name };
-	int rc = archive_stream(file, m->name, add_text, &sink, err);
+	struct text_sink sink = { .text = text, .max = max, .name = name };
 
-	if (!rc)
-		rc = json_parse(json, sink.text.buf, sink.text.len, name, err);
-	strbuf_release(&sink.text);
-	return rc;
-}
-
-/* The layers' names, and the members that they lead to. */
-static int read_layers(struct archive_image *image, const struct listing *l,
-		       const char *file, struct json_object *layers,
-		       const char *name, struct err *err)
-{
-	size_t nr = json_object_array_length(layers);
-
-	image->layers = xcalloc(nr ? nr : 1, sizeof(*image->layers));
-	for (; image->nr < nr; image->nr++) {
-		struct archive_layer *layer = &image->layers[image->nr];
-		const char *s = json_string_at(layers, image->nr);
-		const struct member *m;
-
-		if (!s)
-			return err_set(err, ERR_MALFORMED,
-				       "%s: key 'Layers[%zu]': expected a "
-				       "member's name",
-				       name, image->nr);
-		m = resolve(l, file, s, err);
-		if (!m)
-			return err_wrap(err, "key 'Layers[%zu]'", image->nr);
-		layer->name = xstrdup(s);
-		layer->member = xstrdup(m->name);
-	}
-	return 0;
-}
-
-static int read_diff_ids(struct archive_image *image, const char *name,
-			 struct err *err)
-{
-	struct json_object *rootfs, *ids;
-	size_t nr;
-
-	if (json_need_object(image->config, "rootfs", &rootfs, name, err) ||
-	    json_need_array(rootfs, "diff_ids", &ids, name, err))
-		return -1;
-	nr = json_object_array_length(ids);
-	if (nr != image->nr)
-		return err_set(err, ERR_MALFORMED,
-			       "%s: key 'diff_ids': expected one for each of "
-			       "the %zu layers, not %zu",
-			       name, image->nr, nr);
-	for (size_t i = 0; i < nr; i++) {
-		const char *s = json_string_at(ids, i);
-		struct err why = ERR_INIT;
-
-		if (!s ||
-		    digest_parse(&image->layers[i].diff_id, s, strlen(s), &why))
-			return err_set(err, ERR_MALFORMED,
-				       "%s: key 'diff_ids[%zu]': expected "
-				       "\"sha256:\" and 64 hex digits",
-				       name, i);
-	}
-	return 0;
-}
-
-static int read_config(struct archive_image *image, const struct listing *l,
-		       const char *file, const char *config, struct err *err)
-{
-	autofree char *name = xasprintf("%s: %s", file, config);
-	const struct member *m = resolve(l, file, config, err);
-
-	if (!m)
-		return err_wrap(err, "key 'Config'");
-	if (read_json(&image->config, file, m, IMAGE_CONFIG_MAX, name, err))
-		return -1;
-	return read_diff_ids(image, name, err);
-}
-
-int archive_image_read(struct archive_image *image, const char *file,
-		       struct err *err)
-{
-	autolisting l = { .members = NULL };
-	autofree char *name = xasprintf("%s: manifest.json", file);
-	autojson *manifest = NULL;
-	struct json_object *first, *layers;
-	const struct member *m;
-	const char *config;
-
-	*image = (struct archive_image)ARCHIVE_IMAGE_INIT;
-	if (list(&l, file, err))
-		return -1;
-	m = resolve(&l, file, "manifest.json", err);
-	if (!m ||
-	    read_json(&manifest, file, m, ARCHIVE_MANIFEST_MAX, name, err))
-		return -1;
-	if (!json_object_is_type(manifest, json_type_array) ||
-	    !json_object_array_length(manifest))
-		return err_set(err, ERR_MALFORMED,
-			       "%s: expected an array of one image or more",
-			       name);
-	first = json_object_array_get_idx(manifest, 0);
-	if (json_need_string(first, "Config", &config, name, err) ||
-	    json_need_array(first, "Layers", &layers, name, err) ||
-	    read_layers(image, &l, file, layers, name, err) ||
-	    read_config(image, &l, file, config, err)) {
-		archive_image_release(image);
-		return -1;
-	}
-	return 0;
-}
-
-void archive_image_release(struct archive_image *image)
-{
-	for (size_t i = 0; image->layers && i < image->nr; i++) {
-		free(image->layers[i].name);
-		free(image->layers[i].member);
-	}
-	free(image->layers);
-	json_object_put(image->config);
-	*image = (struct archive_image)ARCHIVE_IMAGE_INIT;
+	strbuf_reset(text);
+	return archive_stream(file, member, add_text, &sink, err);
 }

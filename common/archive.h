@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "common/digest.h"
+#include "common/strbuf.h"
 
 struct json_object;
 
@@ -15,20 +16,48 @@ struct json_object;
  * without a leading "./"; links among them are followed. An archive with an
  * absolute name, a ".." or two members of one name is refused.
  *
- * Nothing is unpacked: members go through in pieces.
+ * A compressed one is unpacked once, to a file without a name, and one that
+ * expands as only a bomb does is refused; so members can be read in any order,
+ * and from any thread, in pieces.
  */
 
 /*
- * Give the bytes of a member, as they are stored, to sink, piece by piece
- * and in order; a sink that returns other than 0 has set err and ends it.
- * file: the archive; a path in the store is read by store_open(). member may
- * be a link. ERR_UNKNOWN if it is not there, ERR_MALFORMED if its links lead
- * nowhere or around.
+ * The folder for such files, /tmp if none was set; once, before any thread.
+ * The descriptor stays the caller's.
  */
+void archive_set_spool(int folder);
+
+/*
+ * What takes the bytes of a member, piece by piece and in order; one that
+ * returns other than 0 has set err and ends it.
+ */
+typedef int archive_sink(void *arg, const void *data, size_t len,
+			 struct err *err);
+
+/*
+ * Is the file an archive that has a member of that name? 1, 0, or -1 and an
+ * error if it is an archive that cannot be read as one. A path in the store
+ * is read by store_open(), here and below.
+ */
+MUST_CHECK int archive_has(const char *file, const char *member,
+			   struct err *err);
+
+/*
+ * The name of the member that has the bytes: member, or where its links lead.
+ * The caller frees it. ERR_UNKNOWN if it is not there, ERR_MALFORMED if its
+ * links lead nowhere or around.
+ */
+MUST_CHECK int archive_resolve(const char *file, const char *member,
+			       char **name, struct err *err);
+
+/* Give the bytes of a member, as they are stored, to sink. */
 MUST_CHECK int archive_stream(const char *file, const char *member,
-			      int (*sink)(void *arg, const void *data,
-					  size_t len, struct err *err),
-			      void *arg, struct err *err);
+			      archive_sink *sink, void *arg, struct err *err);
+
+/* All of a member of at most max bytes; name is for messages. */
+MUST_CHECK int archive_read(const char *file, const char *member, size_t max,
+			    struct strbuf *text, const char *name,
+			    struct err *err);
 
 /* A layer of an image in an archive, from the bottom up. */
 struct archive_layer {
@@ -40,6 +69,8 @@ struct archive_layer {
 /* The first image of an archive. */
 struct archive_image {
 	struct json_object *config; /* the image config, an object */
+	char *config_text;	    /* its bytes */
+	char *repo_tag;		    /* the first, or NULL */
 	struct archive_layer *layers;
 	size_t nr;
 };

@@ -287,7 +287,11 @@ static int parse_value(const struct field *field, void *p, const char *value)
 		return digest_parse(p, value, strlen(value), &err);
 	case FIELD_MEDIA_TYPE:
 		*(enum media_type *)p = media_type_parse(value);
-		return *(enum media_type *)p == MEDIA_NONE ? -1 : 0;
+		return *(enum media_type *)p == MEDIA_NONE &&
+				       strcmp(value,
+					      media_type_name(MEDIA_NONE))
+			       ? -1
+			       : 0;
 	case FIELD_UINT:
 		if (parse_number(value, false, &number))
 			return -1;

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #define ZLIB_CONST
@@ -10,6 +11,7 @@
 #include <zstd.h>
 
 #include "common/alloc.h"
+#include "common/limits.h"
 
 #include "common/banned.h"
 
@@ -21,6 +23,7 @@ struct decompressor {
 	void *arg;
 	z_stream gzip;
 	ZSTD_DCtx *zstd;
+	uint64_t nr_in, nr_out; /* bytes */
 	bool inside; /* a member or frame that is not yet at its end */
 	unsigned char out[OUT_SIZE];
 };
@@ -71,6 +74,18 @@ void cleanup_decompressor(struct decompressor **d)
 	decompressor_free(*d);
 }
 
+/* Pass on what came out. */
+static int give(struct decompressor *d, size_t len, struct err *err)
+{
+	d->nr_out += len;
+	if (d->nr_out > EXPANSION_FREE && d->nr_out / EXPANSION_MAX > d->nr_in)
+		return err_set(err, ERR_MALFORMED,
+			       "the %s data expands to more than %u times its "
+			       "size",
+			       compression_name(d->compression), EXPANSION_MAX);
+	return d->sink(d->arg, d->out, len, err);
+}
+
 static int gzip_add(struct decompressor *d, const void *data, size_t len,
 		    struct err *err)
 {
@@ -91,7 +106,7 @@ static int gzip_add(struct decompressor *d, const void *data, size_t len,
 				       "the gzip data is broken: %s",
 				       z->msg ? z->msg : "a preset dictionary");
 		d->inside = rc != Z_STREAM_END;
-		if (d->sink(d->arg, d->out, OUT_SIZE - z->avail_out, err))
+		if (give(d, OUT_SIZE - z->avail_out, err))
 			return -1;
 	} while (z->avail_in || (d->inside && !z->avail_out));
 	return 0;
@@ -112,7 +127,7 @@ static int zstd_add(struct decompressor *d, const void *data, size_t len,
 				       "the zstd data is broken: %s",
 				       ZSTD_getErrorName(rc));
 		d->inside = rc != 0;
-		if (d->sink(d->arg, d->out, out.pos, err))
+		if (give(d, out.pos, err))
 			return -1;
 	} while (in.pos < in.size || (d->inside && out.pos == out.size));
 	return 0;
@@ -123,6 +138,7 @@ int decompressor_add(struct decompressor *d, const void *data, size_t len,
 {
 	const size_t piece = 1u << 30; /* zlib counts in unsigned int */
 
+	d->nr_in += len;
 	for (const char *p = data; len;) {
 		size_t n = len < piece ? len : piece;
 		int rc = d->compression == COMPRESSION_GZIP

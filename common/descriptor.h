@@ -12,7 +12,7 @@
  */
 
 enum media_type {
-	MEDIA_NONE,
+	MEDIA_NONE, /* any other: "application/octet-stream" */
 	MEDIA_INDEX,
 	MEDIA_MANIFEST,
 	MEDIA_CONFIG,

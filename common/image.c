@@ -11,6 +11,7 @@
 #include "common/alloc.h"
 #include "common/composition.h"
 #include "common/confine.h"
+#include "common/archive.h"
 #include "common/credentials.h"
 #include "common/imagework.h"
 #include "common/index.h"
@@ -235,6 +236,7 @@ int image_build(const struct image_build *build, struct image_head *head,
 	lock = cache_lock(build->cache, name, -1, err);
 	if (lock < 0)
 		return -1;
+	archive_set_spool(build->cache->fd);
 	work.nix.on_stderr = image_work_stderr;
 	work.nix.arg = &work;
 	nix_configure(&work.nix, build->settings);

@@ -36,6 +36,11 @@ struct image_build {
 	const struct repository_name *name;
 	const struct reference *reference;
 	const struct image_progress *progress; /* or NULL */
+	/*
+	 * Leave layers whose digests the output itself says to the first who
+	 * asks for one: the image is made again by its digest then.
+	 */
+	bool lazy;
 };
 
 /*

@@ -144,8 +144,14 @@ static int add_member(struct image_work *work, struct image_index *index,
 	struct index_member *member = &index->members[index->nr];
 
 	if (image_read_record(work, &head->manifest.digest, &unused, &record,
-			      err) ||
-	    platform_parse(&member->platform, record.config,
+			      err))
+		return -1;
+	if (image_is_index(&record))
+		return err_set(err, ERR_REFUSED,
+			       "the output for %s is an index itself: set this "
+			       "one system",
+			       work->system);
+	if (platform_parse(&member->platform, record.config,
 			   strlen(record.config), err))
 		return -1;
 	member->manifest = head->manifest;

@@ -33,6 +33,9 @@ static bool layers_are_there(const struct image_work *work,
 	digest_of(record->config, strlen(record->config), &config);
 	if (!cache_has_blob(cache, &config, NULL))
 		return false;
+	if (record->lazy && work->build->lazy &&
+	    !work->build->reference->is_digest)
+		return true;
 	for (size_t i = 0; i < record->nr; i++)
 		if (!cache_has_blob(cache, &record->layers[i].blob.digest,
 				    NULL))

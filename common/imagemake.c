@@ -8,6 +8,7 @@
 #include "common/alloc.h"
 #include "common/composition.h"
 #include "common/imagework.h"
+#include "common/lease.h"
 #include "common/log.h"
 #include "common/manifest.h"
 #include "common/source.h"
@@ -21,18 +22,35 @@ struct making {
 	struct closure closure;
 	int64_t now;
 	struct source source;
-	struct layer *layers;
-	struct strbuf config, manifest;
 	bool found; /* the flake has the attribute */
-	int hold;   /* of the layers, or -1 */
 };
 
 #define MAKING_INIT                                                            \
 	{                                                                      \
 		.output = FLAKE_OUTPUT_INIT, .output_path = STRBUF_INIT,       \
-		.closure = CLOSURE_INIT, .source = SOURCE_INIT,                \
+		.closure = CLOSURE_INIT, .source = SOURCE_INIT                 \
+	}
+
+/* What becomes of a source. */
+struct parts {
+	struct layer *layers;
+	struct strbuf config, manifest;
+	int hold; /* of the layers, or -1 */
+};
+
+#define PARTS_INIT                                                             \
+	{                                                                      \
 		.config = STRBUF_INIT, .manifest = STRBUF_INIT, .hold = -1     \
 	}
+
+static void parts_release(struct parts *parts)
+{
+	free(parts->layers);
+	strbuf_release(&parts->config);
+	strbuf_release(&parts->manifest);
+	if (parts->hold >= 0)
+		close(parts->hold);
+}
 
 static void making_release(struct making *m)
 {
@@ -40,11 +58,6 @@ static void making_release(struct making *m)
 	strbuf_release(&m->output_path);
 	closure_release(&m->closure);
 	source_release(&m->source);
-	free(m->layers);
-	strbuf_release(&m->config);
-	strbuf_release(&m->manifest);
-	if (m->hold >= 0)
-		close(m->hold);
 }
 
 /* What errors call the flake: by its name, or by its URL. */
@@ -153,14 +166,33 @@ void image_tell_layers(const struct image_work *work,
 	progress->layers(progress->arg, nr, bytes);
 }
 
-static int make_layers(struct image_work *work, struct making *m,
-		       struct err *err)
+/* The output says what its layers are: they are made when asked for. */
+static int know_layers(struct image_work *work, const struct source *source,
+		       struct parts *parts, struct err *err)
 {
+	parts->hold = lease_hold(work->build->cache, err);
+	if (parts->hold < 0)
+		return -1;
+	parts->layers = xcalloc(source->nr, sizeof(*parts->layers));
+	for (size_t i = 0; i < source->nr; i++) {
+		parts->layers[i] = source->known[i];
+		layer_input_key(&source->inputs[i],
+				work->flake->image.compression,
+				&parts->layers[i].key);
+	}
+	return 0;
+}
+
+static int make_layers(struct image_work *work, const struct source *source,
+		       struct parts *parts, struct err *err)
+{
+	if (source->known && work->build->lazy)
+		return know_layers(work, source, parts, err);
 	image_work_phase(work, "making layers");
-	m->layers = xcalloc(m->source.nr, sizeof(*m->layers));
-	return image_make_layers(work, m->source.inputs, m->source.nr,
-				 work->flake->image.compression, m->layers,
-				 &m->hold, err);
+	parts->layers = xcalloc(source->nr, sizeof(*parts->layers));
+	return image_make_layers(work, source->inputs, source->nr,
+				 work->flake->image.compression, parts->layers,
+				 &parts->hold, err);
 }
 
 void image_format_manifest(struct strbuf *out, const struct record *record)
@@ -169,6 +201,10 @@ void image_format_manifest(struct strbuf *out, const struct record *record)
 				.size = strlen(record->config) };
 	autofree struct descriptor *blobs = xcalloc(record->nr, sizeof(*blobs));
 
+	if (record->manifest) {
+		strbuf_addstr(out, record->manifest);
+		return;
+	}
 	digest_of(record->config, d.size, &d.digest);
 	for (size_t i = 0; i < record->nr; i++)
 		blobs[i] = record->layers[i].blob;
@@ -239,10 +275,10 @@ int image_publish_blobs(struct image_work *work, const struct image_head *head,
 }
 
 /* Borrows everything: never released. */
-static struct record record_of(const struct image_work *work,
-			       const struct flake_pin *pin,
-			       const struct digest *identity,
-			       const struct making *m)
+static struct record
+record_of(const struct image_work *work, const struct flake_pin *pin,
+	  const struct digest *identity, const struct making *m,
+	  const struct source *source, const struct parts *parts)
 {
 	const struct image_settings *image = &work->flake->image;
 
@@ -263,19 +299,21 @@ static struct record record_of(const struct image_work *work,
 		.drv_path = m->output.probe.drv_path,
 		.output = m->output.probe.output,
 		.output_path = m->output_path.buf,
-		.kind = (char *)(uintptr_t)m->source.kind->name,
-		.repo_tag = m->source.repo_tag,
+		.kind = (char *)(uintptr_t)source->kind->name,
+		.repo_tag = source->repo_tag,
 		.now = m->now,
 		.created = time(NULL),
-		.plan_version = m->source.plan_version,
+		.plan_version = source->plan_version,
 		.max_layers = image->max_layers,
 		.compression = (char *)(uintptr_t)compression_signature(
 			image->compression),
-		.config = m->config.buf,
-		.annotations = m->source.annotations,
-		.inputs = m->source.inputs,
-		.layers = m->layers,
-		.nr = m->source.nr,
+		.config = parts->config.buf,
+		.manifest = source->manifest,
+		.lazy = source->known != NULL,
+		.annotations = source->annotations,
+		.inputs = source->inputs,
+		.layers = parts->layers,
+		.nr = source->nr,
 	};
 }
 
@@ -294,54 +332,108 @@ static bool has_better_record(const struct image_work *work,
 	       old.reproducible && digest_equal(&old_head.flake, &head->flake);
 }
 
+static int check_manifest(const struct strbuf *manifest, struct err *err)
+{
+	if (manifest->len <= MANIFEST_MAX)
+		return 0;
+	return err_set(err, ERR_REFUSED,
+		       "the manifest has %zu bytes, and clients read no more "
+		       "than %u",
+		       manifest->len, MANIFEST_MAX);
+}
+
 static int publish(struct image_work *work, const struct flake_pin *pin,
-		   const struct digest *identity, struct making *m,
-		   struct image_head *head, struct err *err)
+		   struct record *record, enum media_type media_type,
+		   struct parts *parts, struct image_head *head,
+		   struct err *err)
 {
 	const struct image_build *build = work->build;
-	struct record record = record_of(work, pin, identity, m);
 	autostrbuf body = STRBUF_INIT, url = STRBUF_INIT;
 
 	/* Records are for everybody to read. */
 	text_clean(&url, pin->url, strlen(pin->url));
-	record.url = url.buf;
-	image_format_manifest(&m->manifest, &record);
-	if (m->manifest.len > MANIFEST_MAX)
-		return err_set(err, ERR_REFUSED,
-			       "the manifest has %zu bytes, and clients read "
-			       "no more than %u",
-			       m->manifest.len, MANIFEST_MAX);
-	*head = (struct image_head){
-		.manifest.media_type = MEDIA_MANIFEST,
-		.manifest.size = m->manifest.len,
-		.flake = work->flake->id,
-		.identity = *identity,
-	};
-	digest_of(m->manifest.buf, m->manifest.len, &head->manifest.digest);
-	record_format(&body, &record);
-	if (image_publish_blobs(work, head, m->config.buf, &m->manifest,
-				m->layers, m->source.nr, err))
+	record->url = url.buf;
+	if (check_manifest(&parts->manifest, err))
 		return -1;
-	if (!has_better_record(work, head, &record) &&
+	*head = (struct image_head){
+		.manifest.media_type = media_type,
+		.manifest.size = parts->manifest.len,
+		.flake = work->flake->id,
+		.identity = record->identity,
+	};
+	digest_of(parts->manifest.buf, parts->manifest.len,
+		  &head->manifest.digest);
+	record_format(&body, record);
+	if (image_publish_blobs(work, head, parts->config.buf, &parts->manifest,
+				parts->layers, record->nr, err))
+		return -1;
+	if (!has_better_record(work, head, record) &&
 	    cache_put_record(build->cache, build->name, head, body.buf,
 			     body.len, err))
 		return -1;
-	return cache_put_identity(build->cache, build->name, identity,
+	return cache_put_identity(build->cache, build->name, &record->identity,
 				  &head->manifest.digest, err);
+}
+
+/* Make and publish an image. */
+static int make_image(struct image_work *work, const struct flake_pin *pin,
+		      const struct digest *identity, const struct making *m,
+		      const struct source *source, struct image_head *head,
+		      struct err *err)
+{
+	__attribute__((cleanup(parts_release))) struct parts parts = PARTS_INIT;
+	struct record record;
+
+	if (make_layers(work, source, &parts, err) ||
+	    source_config(source, parts.layers, &parts.config, err))
+		return -1;
+	if (parts.config.len > IMAGE_CONFIG_MAX)
+		return err_set(err, ERR_REFUSED,
+			       "the image config has more than %u bytes",
+			       IMAGE_CONFIG_MAX);
+	record = record_of(work, pin, identity, m, source, &parts);
+	image_format_manifest(&parts.manifest, &record);
+	return publish(work, pin, &record, MEDIA_MANIFEST, &parts, head, err);
+}
+
+/*
+ * The members of an index that the output itself is, then that: its record
+ * has it in place of an image config.
+ */
+static int make_index(struct image_work *work, const struct flake_pin *pin,
+		      const struct digest *identity, const struct making *m,
+		      struct image_head *head, struct err *err)
+{
+	__attribute__((cleanup(parts_release))) struct parts parts = PARTS_INIT;
+	const struct source *source = &m->source;
+	static char kind[] = "index";
+	struct record record;
+
+	for (size_t i = 0; i < source->nr_members; i++)
+		if (make_image(work, pin, identity, m, &source->members[i],
+			       head, err))
+			return -1;
+	parts.hold = lease_hold(work->build->cache, err);
+	if (parts.hold < 0)
+		return -1;
+	strbuf_addstr(&parts.config, source->manifest);
+	strbuf_addstr(&parts.manifest, source->manifest);
+	record = record_of(work, pin, identity, m, source, &parts);
+	record.kind = kind;
+	record.manifest = NULL;
+	return publish(work, pin, &record, MEDIA_INDEX, &parts, head, err);
 }
 
 static int make(struct image_work *work, struct flake_pin *pin,
 		const struct digest *identity, const char *root,
 		struct making *m, struct image_head *head, struct err *err)
 {
-	if (realise(work, pin, root, m, err) || make_layers(work, m, err) ||
-	    source_config(&m->source, m->layers, &m->config, err))
+	if (realise(work, pin, root, m, err))
 		return -1;
-	if (m->config.len > IMAGE_CONFIG_MAX)
-		return err_set(err, ERR_REFUSED,
-			       "the image config has more than %u bytes",
-			       IMAGE_CONFIG_MAX);
-	return publish(work, pin, identity, m, head, err);
+	return m->source.nr_members
+		       ? make_index(work, pin, identity, m, head, err)
+		       : make_image(work, pin, identity, m, &m->source, head,
+				    err);
 }
 
 int image_make(struct image_work *work, struct flake_pin *pin,

@@ -100,16 +100,17 @@ static int read_member(struct index_member *member, struct json_object *json,
 		       const char *name, struct err *err)
 {
 	const char *type, *digest;
-	struct json_object *platform;
+	struct json_object *platform = NULL;
 	int64_t size;
 
 	if (json_need_string(json, "mediaType", &type, name, err) ||
 	    json_need_string(json, "digest", &digest, name, err) ||
 	    json_need_int(json, "size", &size, name, err) ||
-	    json_need_object(json, "platform", &platform, name, err) ||
-	    digest_parse(&member->manifest.digest, digest, strlen(digest),
-			 err) ||
-	    read_platform(&member->platform, platform, name, err))
+	    json_want_object(json, "platform", &platform, name, err) ||
+	    digest_parse(&member->manifest.digest, digest, strlen(digest), err))
+		return -1;
+	/* Ours have one; an index that a flake's output is may have none. */
+	if (platform && read_platform(&member->platform, platform, name, err))
 		return -1;
 	member->manifest.media_type = media_type_parse(type);
 	member->manifest.size = (uint64_t)size;

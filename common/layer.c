@@ -48,7 +48,9 @@ static int (*const write_tar[])(struct stream *stream, struct teller *teller,
 	[LAYER_STORE_PATHS] = layertar_store_paths,
 	[LAYER_LINKS] = layertar_links,
 	[LAYER_ROOT] = layertar_links,
+	[LAYER_TREE] = layertar_tree,
 	[LAYER_FILE] = layertar_file,
+	[LAYER_BLOB] = layertar_blob,
 	[LAYER_MEMBER] = layertar_member,
 };
 
@@ -97,6 +99,36 @@ static int check_promised(const struct layer_input *input,
 		digest_str(diff_id, is), digest_str(&input->diff_id, promised));
 }
 
+/* A blob that is taken as it is has the digest that it was promised to have. */
+static int check_blob(const struct layer_input *input, struct layer *layer,
+		      struct err *err)
+{
+	char is[DIGEST_STR_SIZE], promised[DIGEST_STR_SIZE];
+
+	if (input->kind != LAYER_BLOB)
+		return 0;
+	if (!digest_equal(&input->blob.digest, &layer->blob.digest))
+		return err_set(err, ERR_MALFORMED,
+			       "%s%s%s hashes to %s, but it should be %s",
+			       input->member ? input->member : "",
+			       input->member ? " in " : "", input->file,
+			       digest_str(&layer->blob.digest, is),
+			       digest_str(&input->blob.digest, promised));
+	if (input->blob.size && input->blob.size != layer->blob.size)
+		return err_set(err, ERR_MALFORMED,
+			       "%s%s%s has %ju bytes, but it should have %ju",
+			       input->member ? input->member : "",
+			       input->member ? " in " : "", input->file,
+			       (uintmax_t)layer->blob.size,
+			       (uintmax_t)input->blob.size);
+	/* A plain tar, or nobody looked inside. */
+	if (!layer->tar_size) {
+		layer->diff_id = layer->blob.digest;
+		layer->tar_size = layer->blob.size;
+	}
+	return 0;
+}
+
 /* The same inputs made other bytes once: something below us has changed. */
 static int check_known(const struct layer *layer, const struct layer *known,
 		       struct err *err)
@@ -122,6 +154,7 @@ static int make(struct job *job, struct worker *worker, size_t index,
 	if (stream_new(&stream, worker, err) ||
 	    write_tar[input->kind](stream, job->teller, input, layer, err) ||
 	    stream_finish(stream, layer, err) ||
+	    check_blob(input, layer, err) ||
 	    check_promised(input, &layer->diff_id, err))
 		return -1;
 	if (known && check_known(layer, known, err))
@@ -235,7 +268,9 @@ static uint64_t weight(const struct layer_input *input)
 	if (input->file)
 		return file_size(input->file);
 	for (size_t i = 0;
-	     input->kind == LAYER_STORE_PATHS && i < input->nr_paths; i++)
+	     (input->kind == LAYER_STORE_PATHS || input->kind == LAYER_TREE) &&
+	     i < input->nr_paths;
+	     i++)
 		sum += input->paths[i].nar_size;
 	return sum;
 }

@@ -24,7 +24,9 @@ enum layer_kind {
 	LAYER_STORE_PATHS, /* a tar of store paths, in the order given */
 	LAYER_LINKS,	   /* a tree of symlinks into the store paths given */
 	LAYER_ROOT,	   /* the same, and what a root has besides */
+	LAYER_TREE,	   /* one tree of store paths, as nix2container does */
 	LAYER_FILE,	   /* a file that is the tar already, byte for byte */
+	LAYER_BLOB,	   /* a file or a member that is the blob already */
 	LAYER_MEMBER,	   /* a member of a docker-archive, tar or compressed */
 };
 
@@ -32,15 +34,19 @@ struct layer_path {
 	char *path;	   /* /nix/store/HASH-name */
 	char *nar_hash;	   /* as Nix's database has it */
 	uint64_t nar_size; /* bytes; for planning and progress only */
+	/* TREE: nix2container's options, see pathoptions.h; or NULL. */
+	struct json_object *options;
 };
 
 struct layer_input {
 	enum layer_kind kind;
 	struct tar_options options; /* uname, gname: owned by the input */
-	struct layer_path *paths;   /* STORE_PATHS, LINKS, ROOT */
+	struct layer_path *paths;   /* STORE_PATHS, LINKS, ROOT, TREE */
 	size_t nr_paths;
-	char *file;   /* FILE: the tar; MEMBER: the archive */
-	char *member; /* MEMBER: its name in the archive, links followed */
+	char *file; /* FILE: the tar; BLOB; MEMBER: the archive */
+	/* MEMBER, BLOB in an archive: its name there, links followed. */
+	char *member;
+	struct descriptor blob; /* BLOB: what it is promised to be */
 	/*
 	 * The diff ID that the image config in an archive, or the checksum
 	 * beside a layer.tar, promises. Bytes that hash to another are

@@ -17,7 +17,9 @@ static const char *const kinds[] = {
 	[LAYER_STORE_PATHS] = "store-paths",
 	[LAYER_LINKS] = "links",
 	[LAYER_ROOT] = "root",
+	[LAYER_TREE] = "tree",
 	[LAYER_FILE] = "file",
+	[LAYER_BLOB] = "blob",
 	[LAYER_MEMBER] = "member",
 };
 
@@ -31,6 +33,7 @@ void layer_input_release(struct layer_input *input)
 	for (size_t i = 0; i < input->nr_paths; i++) {
 		free(input->paths[i].path);
 		free(input->paths[i].nar_hash);
+		json_object_put(input->paths[i].options);
 	}
 	free(input->paths);
 	cleanup_free(&input->options.uname);
@@ -44,7 +47,7 @@ void layer_input_release(struct layer_input *input)
 static bool has_tar_of_ours(const struct layer_input *input)
 {
 	return input->kind == LAYER_STORE_PATHS || input->kind == LAYER_LINKS ||
-	       input->kind == LAYER_ROOT;
+	       input->kind == LAYER_ROOT || input->kind == LAYER_TREE;
 }
 
 /* The text whose digest is the key: each field, its length before it. */
@@ -78,13 +81,25 @@ void layer_input_key(const struct layer_input *input, enum compression c,
 		for (size_t i = 0; i < input->nr_paths; i++) {
 			add_text(&text, input->paths[i].path);
 			add_text(&text, input->paths[i].nar_hash);
+			if (input->paths[i].options)
+				json_format_compact(&text,
+						    input->paths[i].options);
 		}
+		/* Another promise is another layer: one of them is wrong. */
+		if (input->kind == LAYER_TREE && input->has_diff_id)
+			add_text(&text, digest_hex(&input->diff_id, hex));
 	} else {
 		add_text(&text, input->file);
 		add_text(&text, input->member ? input->member : "");
 		add_text(&text, input->has_diff_id
 					? digest_hex(&input->diff_id, hex)
 					: "");
+		if (input->kind == LAYER_BLOB) {
+			add_text(&text, digest_hex(&input->blob.digest, hex));
+			strbuf_addf(&text, "%ju,%d,",
+				    (uintmax_t)input->blob.size,
+				    (int)input->blob.media_type);
+		}
 	}
 	digest_of(text.buf, text.len, key);
 }
@@ -125,6 +140,9 @@ static struct json_object *paths_to_json(const struct layer_input *input)
 		put_string(json, "path", path->path);
 		put_string(json, "nar-hash", path->nar_hash);
 		put_int(json, "nar-size", (int64_t)path->nar_size);
+		if (path->options)
+			json_object_object_add(json, "options",
+					       json_object_get(path->options));
 		json_object_array_add(list, json);
 	}
 	return list;
@@ -142,6 +160,13 @@ struct json_object *layer_input_to_json(const struct layer_input *input)
 	}
 	put_string(json, "file", input->file);
 	put_string(json, "member", input->member);
+	if (input->kind == LAYER_BLOB) {
+		put_string(json, "digest",
+			   digest_str(&input->blob.digest, digest));
+		put_int(json, "size", (int64_t)input->blob.size);
+		put_string(json, "media-type",
+			   media_type_name(input->blob.media_type));
+	}
 	if (input->has_diff_id)
 		put_string(json, "diff-id",
 			   digest_str(&input->diff_id, digest));
@@ -238,7 +263,28 @@ static int paths_from_json(struct layer_input *input, struct json_object *json,
 		    need_uint(item, "nar-size", INT64_MAX, &path->nar_size,
 			      err))
 			return -1;
+		if (json_want_object(item, "options", &path->options, NAME,
+				     err))
+			return -1;
+		json_object_get(path->options);
 	}
+	return 0;
+}
+
+static int blob_from_json(struct layer_input *input, struct json_object *json,
+			  struct err *err)
+{
+	const char *digest, *type, *member = NULL;
+
+	if (json_need_string(json, "digest", &digest, NAME, err) ||
+	    json_need_string(json, "media-type", &type, NAME, err) ||
+	    json_want_string(json, "member", &member, NAME, err) ||
+	    need_uint(json, "size", INT64_MAX, &input->blob.size, err) ||
+	    digest_parse(&input->blob.digest, digest, strlen(digest), err))
+		return -1;
+	input->blob.media_type = media_type_parse(type);
+	if (member)
+		input->member = xstrdup(member);
 	return 0;
 }
 
@@ -273,6 +319,8 @@ static int from_json(struct layer_input *input, struct json_object *json,
 		return -1;
 	if (input->kind == LAYER_MEMBER &&
 	    need_copy(json, "member", &input->member, err))
+		return -1;
+	if (input->kind == LAYER_BLOB && blob_from_json(input, json, err))
 		return -1;
 	if (want_diff_id(input, json, err) ||
 	    json_want_string(json, "comment", &comment, NAME, err))

@@ -32,9 +32,9 @@ int layertar_end(struct stream *stream, const struct tar_options *options,
 		stream, tar_end(options->dialect, stream_size(stream)), err);
 }
 
-/* A file is read straight into the stream. Its size must not change. */
-static int add_file(struct stream *stream, int fd, uint64_t size,
-		    const char *path, struct err *err)
+/* A file is read straight into the stream. */
+int layertar_data(struct stream *stream, int fd, uint64_t size,
+		  const char *path, struct err *err)
 {
 	uint64_t left = size;
 	struct stat st;
@@ -86,7 +86,7 @@ static int add_tree_entry(struct stream *stream,
 		return -1;
 	if (found->type != TREE_FILE)
 		return 0;
-	if (add_file(stream, found->fd, found->size, found->path, err))
+	if (layertar_data(stream, found->fd, found->size, found->path, err))
 		return -1;
 	return stream_zeros(stream, tar_padding(found->size), err);
 }
@@ -174,5 +174,6 @@ int layertar_file(struct stream *stream, struct teller *teller,
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_MALFORMED, "%s is not a regular file",
 			       input->file);
-	return add_file(stream, fd, (uint64_t)st.st_size, input->file, err);
+	return layertar_data(stream, fd, (uint64_t)st.st_size, input->file,
+			     err);
 }

@@ -31,6 +31,14 @@ MUST_CHECK int layertar_links(struct stream *stream, struct teller *teller,
 			      const struct layer_input *input,
 			      struct layer *layer, struct err *err);
 
+/*
+ * FORMATS.md §4: all paths as one tree, each file where its path's options put
+ * it. The blob is not compressed, since its digest is known beforehand.
+ */
+MUST_CHECK int layertar_tree(struct stream *stream, struct teller *teller,
+			     const struct layer_input *input,
+			     struct layer *layer, struct err *err);
+
 /* input->file, byte for byte. */
 MUST_CHECK int layertar_file(struct stream *stream, struct teller *teller,
 			     const struct layer_input *input,
@@ -43,6 +51,18 @@ MUST_CHECK int layertar_file(struct stream *stream, struct teller *teller,
 MUST_CHECK int layertar_member(struct stream *stream, struct teller *teller,
 			       const struct layer_input *input,
 			       struct layer *layer, struct err *err);
+
+/*
+ * input->file, or its member, as it is. Its diff ID is looked at, and set,
+ * only where one is promised.
+ */
+MUST_CHECK int layertar_blob(struct stream *stream, struct teller *teller,
+			     const struct layer_input *input,
+			     struct layer *layer, struct err *err);
+
+/* A file's bytes; its size must not change meanwhile. path is for messages. */
+MUST_CHECK int layertar_data(struct stream *stream, int fd, uint64_t size,
+			     const char *path, struct err *err);
 
 /* For these files: an entry's header, and the end of the tar. */
 MUST_CHECK int layertar_entry(struct stream *stream,

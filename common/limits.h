@@ -45,6 +45,19 @@
 #define ARCHIVE_MANIFEST_MAX (4u << 20)
 /* A docker-archive has three members a layer and a few more. */
 #define ARCHIVE_MEMBERS_MAX  65536u
+/* An honest archive or layer becomes 50 times as large at most; a bomb 1,000. */
+#define EXPANSION_MAX	     200u
+/* That much is let through before anybody counts: a large empty file. */
+#define EXPANSION_FREE	     (1ull << 30)
+/* Clients take 125; far above that only time is lost. */
+#define ARCHIVE_LAYERS_MAX   1000u
+/* Symlinks followed in the store, likewise. */
+#define STORE_LINKS_MAX	     16
+/* Steps and KiB of a match: a path takes a few hundred; no RE2 is slower. */
+#define PATTERN_STEPS_MAX    1000000u
+#define PATTERN_HEAP_MAX     16384u
+/* Manifests of an index: a few for each platform that there is. */
+#define INDEX_MEMBERS_MAX    256u
 /* Symlinks followed inside an archive before it is called a loop. */
 #define ARCHIVE_LINKS_MAX    16
 

@@ -42,6 +42,7 @@ static const struct text_field text_fields[] = {
 	TEXT("repoTag", repo_tag, true),
 	TEXT("compression", compression, false),
 	TEXT("config", config, false),
+	TEXT("manifest", manifest, true),
 };
 
 static char **text_of(const struct record *record,
@@ -109,6 +110,9 @@ void record_format(struct strbuf *out, const struct record *record)
 	add_digest(json, "identity", &record->identity);
 	json_object_object_add(json, "reproducible",
 			       json_object_new_boolean(record->reproducible));
+	if (record->lazy)
+		json_object_object_add(json, "lazy",
+				       json_object_new_boolean(true));
 	add_int(json, "now", record->now);
 	add_int(json, "created", record->created);
 	add_int(json, "planVersion", record->plan_version);
@@ -155,7 +159,8 @@ static int read_layer(struct json_object *json, struct layer_input *input,
 	layer->tar_size = (uint64_t)tar_size;
 	layer->blob.size = (uint64_t)size;
 	layer->blob.media_type = media_type_parse(type);
-	if (layer->blob.media_type == MEDIA_NONE)
+	if (layer->blob.media_type == MEDIA_NONE &&
+	    strcmp(type, media_type_name(MEDIA_NONE)))
 		return err_set(err, ERR_MALFORMED,
 			       "%s: media type %s is not "
 			       "known",
@@ -213,6 +218,7 @@ static int read_fields(struct record *record, struct json_object *json,
 	if (need_digest(json, "identity", &record->identity, name, err) ||
 	    json_want_bool(json, "reproducible", &record->reproducible, name,
 			   err) ||
+	    json_want_bool(json, "lazy", &record->lazy, name, err) ||
 	    json_need_int(json, "now", &record->now, name, err) ||
 	    json_need_int(json, "created", &record->created, name, err) ||
 	    json_need_int(json, "planVersion", &plan_version, name, err) ||

@@ -24,7 +24,9 @@ struct record {
 	char *revision; /* commit in hex, or "" */
 	char *locks;	/* the flake's locks, JSON */
 	struct digest identity;
-	bool reproducible;    /* from url, by anybody, later */
+	bool reproducible; /* from url, by anybody, later */
+	/* Layers may be missing: the output says their digests. */
+	bool lazy;
 	char *reason;	      /* why not, or NULL */
 	char *system;	      /* "x86_64-linux" */
 	char *attribute_path; /* "packages.x86_64-linux.web" */
@@ -41,7 +43,8 @@ struct record {
 	int64_t max_layers;
 	char *compression; /* compression_signature() */
 	char *config;	   /* the image config's bytes */
-	/* Of the manifest, an object of strings, or NULL. */
+	char *manifest;	   /* its bytes, where they are not ours; or NULL */
+	/* Of a manifest of ours, an object of strings, or NULL. */
 	struct json_object *annotations;
 	struct layer_input *inputs; /* from the bottom up */
 	struct layer *layers;	    /* what each of them became */

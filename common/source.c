@@ -10,9 +10,8 @@
 
 /* Asked in this order; the first that matches has the output. */
 static const struct source_kind *const kinds[] = {
-	&source_conf,
-	&source_script,
-	&source_package,
+	&source_conf,	 &source_script, &source_n2c,
+	&source_archive, &source_oci,	 &source_package,
 };
 
 int source_open(struct source *source, const struct source_output *output,
@@ -51,6 +50,11 @@ void source_release(struct source *source)
 	for (size_t i = 0; i < source->nr; i++)
 		layer_input_release(&source->inputs[i]);
 	free(source->inputs);
+	for (size_t i = 0; i < source->nr_members; i++)
+		source_release(&source->members[i]);
+	free(source->members);
+	free(source->known);
+	free(source->manifest);
 	free(source->repo_tag);
 	json_object_put(source->annotations);
 	*source = (struct source)SOURCE_INIT;

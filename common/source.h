@@ -38,8 +38,18 @@ struct source {
 	unsigned int plan_version;
 	/* "name:tag" that the image gives itself, or NULL. */
 	char *repo_tag;
-	struct json_object *annotations; /* of the manifest, or NULL */
-	void *data;			 /* the kind's own */
+	struct json_object *annotations; /* of a manifest of ours, or NULL */
+	/* The manifest's bytes where they are the output's own, or NULL. */
+	char *manifest;
+	/* Of an index, which is then what manifest is; else none. */
+	struct source *members;
+	size_t nr_members;
+	/*
+	 * What the inputs become, without the keys, where the output itself
+	 * says so; or NULL.
+	 */
+	struct layer *known;
+	void *data; /* the kind's own */
 };
 
 struct source_kind {

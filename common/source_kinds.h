@@ -10,6 +10,12 @@
 extern const struct source_kind source_conf;
 /* The script that streamLayeredImage builds: its conf is taken instead. */
 extern const struct source_kind source_script;
+/* nix2container's JSON. */
+extern const struct source_kind source_n2c;
+/* A docker-archive, of `docker save`, skopeo or dockerTools.buildImage. */
+extern const struct source_kind source_archive;
+/* An OCI image layout, a directory or a tar. */
+extern const struct source_kind source_oci;
 /* A plain package: a directory, or a file that can be run. Takes what is left. */
 extern const struct source_kind source_package;
 

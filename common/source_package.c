@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,7 +11,6 @@
 #include "common/imageconfig.h"
 #include "common/isotime.h"
 #include "common/json.h"
-#include "common/limits.h"
 #include "common/source_kinds.h"
 #include "common/sourceinput.h"
 #include "common/store.h"
@@ -57,44 +55,6 @@ struct package {
 	struct json_object *config;
 };
 
-/*
- * Follow path, which lies in the store, while it is a symlink. *st is of what
- * it leads to. ERR_REFUSED if it leads out of the store, or around.
- */
-static int resolve(struct strbuf *path, struct stat *st, struct err *err)
-{
-	for (int i = 0; i <= ARCHIVE_LINKS_MAX; i++) {
-		autoclose int fd = store_open(path->buf, O_PATH, err);
-		char target[PATH_MAX];
-		char *slash;
-		ssize_t n;
-
-		if (fd < 0)
-			return -1;
-		if (fstat(fd, st))
-			return err_errno(err, "%s", path->buf);
-		if (!S_ISLNK(st->st_mode))
-			return 0;
-		n = readlinkat(fd, "", target, sizeof(target) - 1);
-		if (n < 0)
-			return err_errno(err, "%s", path->buf);
-		target[n] = 0;
-		slash = strrchr(path->buf, '/');
-		if (*target == '/')
-			strbuf_reset(path);
-		else
-			path->len = (size_t)(slash + 1 - path->buf);
-		strbuf_add(path, target, (size_t)n);
-		while (path->len && path->buf[path->len - 1] == '/')
-			path->buf[--path->len] = 0;
-		if (!store_has_path(path->buf))
-			break;
-	}
-	return err_set(err, ERR_REFUSED,
-		       "%s is a symlink out of the store, or to itself",
-		       path->buf);
-}
-
 /* Is the output something to run or to look into? 1, 0, or -1. */
 static int look(const struct source_output *output, struct strbuf *root,
 		bool *is_directory, struct err *err)
@@ -103,7 +63,7 @@ static int look(const struct source_output *output, struct strbuf *root,
 	struct stat st;
 
 	strbuf_addstr(root, output->path);
-	if (resolve(root, &st, &why)) {
+	if (store_resolve(root, &st, &why)) {
 		if (why.code == ERR_REFUSED)
 			return 0;
 		*err = why;
@@ -177,7 +137,7 @@ static char *find_program(const struct source_output *output,
 	if (probe && probe->roots)
 		return NULL;
 	strbuf_addf(&bin, "%s/bin", root->buf);
-	if (resolve(&bin, &st, &none))
+	if (store_resolve(&bin, &st, &none))
 		return NULL;
 	dir = store_open(bin.buf, O_RDONLY | O_DIRECTORY, &none);
 	if (dir < 0)
@@ -200,7 +160,8 @@ static char *find_bundle(const struct closure *closure)
 
 			strbuf_addf(&file, "%s/%s", closure->paths[i].path,
 				    bundles[j]);
-			if (!resolve(&file, &st, &none) && S_ISREG(st.st_mode))
+			if (!store_resolve(&file, &st, &none) &&
+			    S_ISREG(st.st_mode))
 				return strbuf_detach(&file, NULL);
 		}
 	}

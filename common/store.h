@@ -7,6 +7,9 @@
 
 #include "common/err.h"
 
+struct stat;
+struct strbuf;
+
 /*
  * The Nix store, read only. A store path is /nix/store/HASH-name; what is
  * below one is a file of it. The store's files may lie in another folder
@@ -31,5 +34,13 @@ size_t store_path_len(const char *path);
  * names a path that is not there, such as one that vanished.
  */
 MUST_CHECK int store_open(const char *path, int flags, struct err *err);
+
+/*
+ * Replace path, which is in the store, by what it leads to as long as that is
+ * a symlink; *st is of what is there. ERR_REFUSED if it leads out of the store
+ * or around.
+ */
+MUST_CHECK int store_resolve(struct strbuf *path, struct stat *st,
+			     struct err *err);
 
 #endif

@@ -313,6 +313,12 @@ void stream_keep(struct stream *stream, enum media_type media_type)
 	stream->blob = NULL;
 }
 
+void stream_plain(struct stream *stream)
+{
+	stream_keep(stream, MEDIA_LAYER);
+	stream->keep = false;
+}
+
 static int check_locked(const struct stream *stream, struct err *err)
 {
 	if (stream->failed) {

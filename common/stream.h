@@ -57,6 +57,12 @@ enum compression stream_compression(const struct stream *stream);
  */
 void stream_keep(struct stream *stream, enum media_type media_type);
 
+/*
+ * What comes is a tar that is not to be compressed, whatever the crew does.
+ * To be called before the first of its bytes.
+ */
+void stream_plain(struct stream *stream);
+
 /* Room for the next bytes, at least 1; say how many were put there. */
 MUST_CHECK int stream_room(struct stream *stream, void **room, size_t *len,
 			   struct err *err);

@@ -163,7 +163,9 @@ static void set_fields(struct fields *f, const struct tar_options *options,
 	f->mtime_minus = options->mtime < 0;
 	f->mtime = f->mtime_minus ? -(uint64_t)options->mtime
 				  : (uint64_t)options->mtime;
-	f->mode = entry->type == TAR_SYMLINK ? 0777 : entry->mode & 07777;
+	f->mode = entry->type != TAR_SYMLINK ? entry->mode & 07777
+		  : entry->link_mode	     ? entry->link_mode & 07777
+					     : 0777;
 	f->type = types[entry->type];
 }
 

@@ -43,6 +43,7 @@ enum tar_type {
 struct tar_entry {
 	enum tar_type type;
 	mode_t mode;	    /* of it, the bits 07777; not of a symlink */
+	mode_t link_mode;   /* of a symlink; 0 is 0777 */
 	uint64_t size;	    /* of a file, bytes */
 	const char *name;   /* absolute, without a trailing slash */
 	const char *target; /* of a symlink */

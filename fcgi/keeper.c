@@ -117,6 +117,7 @@ static pid_t start_builder(const struct state *state, const struct order *order)
 		order->is_task ? "run-task" : "build",
 		"--config",
 		state->keeper->settings_file,
+		"--lazy",
 		order_str(order, image),
 		NULL,
 	};

@@ -12,6 +12,7 @@
   libarchive,
   libdeflate,
   openssl,
+  pcre2,
   zlib,
   zstd,
   git,
@@ -44,7 +45,7 @@ stdenv.mkDerivation {
   };
 
   nativeBuildInputs = [ makeWrapper pkg-config ];
-  buildInputs = [ fcgi json_c libarchive libdeflate openssl zlib zstd ];
+  buildInputs = [ fcgi json_c libarchive libdeflate openssl pcre2 zlib zstd ];
 
   enableParallelBuilding = true;
   # Compilers that are newer than the warnings' list must not break it, and

@@ -4,6 +4,9 @@
 import gzip
 import io
 import json
+import os
+import pathlib
+import shutil
 import subprocess
 import tarfile
 import uuid
@@ -11,6 +14,7 @@ import uuid
 import pytest
 
 from harness import fetch, nix, reference
+from harness.process import run
 
 GREETING = "Hello from nothing"
 
@@ -24,6 +28,161 @@ def kinds(session_directory):
 @pytest.fixture
 def registry(shared_registry, kinds):
     return shared_registry("lighttpd", kinds)
+
+
+def blob_of(layout, descriptor):
+    return (layout / "blobs" / descriptor["digest"].replace(":", "/")
+            ).read_bytes()
+
+
+def put_blob(layout, body, media_type, **more):
+    """A blob of an OCI layout; returns its descriptor."""
+    digest = fetch.digest(body)
+    (layout / "blobs" / digest.replace(":", "/")).write_bytes(body)
+    return {"mediaType": media_type, "digest": digest, "size": len(body),
+            **more}
+
+
+def save_as_docker_25(layout, dest):
+    """An OCI layout with plain layers and a manifest.json beside."""
+    shutil.copytree(layout, dest)
+    index = json.loads((dest / "index.json").read_text())
+    manifest = json.loads(blob_of(dest, index["manifests"][0]))
+    names = []
+    for layer in manifest["layers"]:
+        plain = put_blob(dest, gzip.decompress(blob_of(dest, layer)), "")
+        names.append("blobs/" + plain["digest"].replace(":", "/"))
+    (dest / "manifest.json").write_text(json.dumps([{
+        "Config": "blobs/" + manifest["config"]["digest"].replace(":", "/"),
+        "RepoTags": ["saved:25"], "Layers": names}]))
+
+
+def tar(folder, dest):
+    run(["tar", "-C", folder, "-cf", dest, *sorted(os.listdir(folder))]).ok()
+
+
+def make_archives(registry, docker, files, work):
+    """The image `program`, as other programs write it down."""
+    source = "docker://" + registry.reference("program", "latest")
+
+    def skopeo(target):
+        run(["skopeo", "copy", "-q", "--src-tls-verify=false", source,
+             target]).ok()
+    skopeo(f"docker-archive:{files}/skopeo.tar:program:1")
+    skopeo(f"oci-archive:{files}/oci.tar:1")
+    skopeo(f"oci:{files}/oci-layout:1")
+    for command, suffix in ("gzip", "gz"), ("zstd", "zst"), ("xz", "xz"):
+        run(["sh", "-c", f"{command} -c {files}/skopeo.tar "
+             f">{files}/skopeo-{suffix}"]).ok()
+    name = registry.reference("program", "latest")
+    docker.pull(name).ok()
+    docker.save(name, files / "docker-save.tar").ok()
+    docker.remove(name)
+    save_as_docker_25(files / "oci-layout", work / "25")
+    tar(work / "25", files / "docker-25.tar")
+    make_index(files / "oci-layout", files / "oci-index", nested=False)
+    make_index(files / "oci-layout", work / "nested", nested=True)
+    tar(work / "nested", files / "oci-nested.tar")
+
+
+OCI = "application/vnd.oci.image."
+
+
+def make_index(layout, dest, nested):
+    """An OCI layout of two platforms; the index is a blob if nested."""
+    shutil.copytree(layout, dest)
+    index = json.loads((dest / "index.json").read_text())
+    amd64 = index["manifests"][0]
+    manifest = json.loads(blob_of(dest, amd64))
+    config = json.loads(blob_of(dest, manifest["config"]))
+    config["architecture"] = "arm64"
+    manifest["config"] = put_blob(dest, json.dumps(config).encode(),
+                                  OCI + "config.v1+json")
+    arm64 = put_blob(dest, json.dumps(manifest).encode(),
+                     OCI + "manifest.v1+json")
+    for member, architecture in (amd64, "amd64"), (arm64, "arm64"):
+        member["platform"] = {"os": "linux", "architecture": architecture}
+        member.pop("annotations", None)
+    text = json.dumps({"schemaVersion": 2, "mediaType":
+                       OCI + "index.v1+json", "manifests": [arm64, amd64]})
+    if nested:
+        top = put_blob(dest, text.encode(), OCI + "index.v1+json")
+        text = json.dumps({"schemaVersion": 2, "manifests": [top]})
+    (dest / "index.json").write_text(text)
+
+
+@pytest.fixture(scope="session")
+def archives(session_directory, shared_registry, kinds, client_of):
+    """The registry of a copy of the flake, with archives in it."""
+    work = session_directory("archives")
+    flake = nix.copy_flake(kinds, work / "flake")
+    make_archives(shared_registry("lighttpd", kinds), client_of("docker"),
+                  flake / "files", work)
+    return shared_registry("lighttpd", flake)
+
+
+def go_tar(entries):
+    """What nix2container's writer makes of these: (name, mode, uid, data),
+    data None for a directory; names are short here."""
+    out = io.BytesIO()
+    for name, mode, owner, data in entries:
+        info = tarfile.TarInfo(name)
+        info.mode, info.uid, info.mtime = mode, owner, 1
+        info.uname = info.gname = "root"
+        info.type = tarfile.DIRTYPE if data is None else tarfile.REGTYPE
+        info.size = len(data or b"")
+        if data is None:
+            # tarfile puts a slash behind it: none here.
+            info.type = tarfile.REGTYPE
+        header = bytearray(info.tobuf(tarfile.USTAR_FORMAT))
+        if data is None:
+            header[156:157] = tarfile.DIRTYPE
+        header[329:337] = header[337:345] = b"0000000\0"
+        header[148:156] = b"        "
+        header[148:156] = b"%06o\0 " % sum(header)
+        out.write(header + (data or b"") + bytes(-len(data or b"") % 512))
+    return out.getvalue() + bytes(1024)
+
+
+def n2c_json(greeting_tar, blob, size=None, **more):
+    """nix2container's JSON of three layers: a layer-path, a greeting moved
+    to /etc, and busybox as a layer-path too."""
+    digest = fetch.digest(greeting_tar)
+    return json.dumps({
+        "version": 1, "arch": "amd64", "created": None,
+        "image-config": {"Entrypoint": ["/nix/store-busybox"],
+                         "Env": ["A=1"]},
+        "layers": [
+            {"digest": fetch.digest(blob), "size": 0,
+             "diff_ids": fetch.digest(gzip.decompress(blob)),
+             "mediatype": OCI + "layer.v1.tar+gzip",
+             "layer-path": "@busybox-layer@"},
+            {"digest": digest, "size": size or len(greeting_tar),
+             "diff_ids": digest, "mediatype": OCI + "layer.v1.tar",
+             "paths": [{"path": "@greeting@", "options": {
+                 "rewrite": {"regex": "^/nix/store/[^/]+$",
+                             "repl": "/etc/motd"},
+                 "perms": [{"regex": "greeting$", "mode": "0640",
+                            "uid": 7, "gid": 0}]}}],
+             "History": {"created_by": "greeting"}, **more}]})
+
+
+ARCHIVES = ("skopeo.tar", "skopeo-gz", "skopeo-zst", "skopeo-xz",
+            "docker-save.tar", "docker-25.tar")
+
+
+@pytest.mark.parametrize("client", ("docker", "podman"))
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_archive(archives, registry, client_of, client, name):
+    """The image config is the one that was saved, whoever saved it."""
+    out = pull_and_run(archives, client_of(client), name, "x")
+    assert out == ["main x", GREETING]
+    manifest, _ = archives.manifest(name)
+    original, _ = registry.manifest("program")
+    assert {layer["mediaType"] for layer in manifest["layers"]} == {
+        "application/vnd.oci.image.layer.v1.tar+gzip"}
+    assert archives.blob(name, manifest["config"]["digest"]) == \
+        registry.blob("program", original["config"]["digest"])
 
 
 def config_of(registry, name):
@@ -166,3 +325,116 @@ def test_certificates_are_found(registry):
 def test_neither_image_nor_package(registry):
     reply = registry.get("/v2/text/manifests/latest")
     assert "is no image and no package" in reply.error()[1]
+
+
+def test_oci_layout(archives, registry, client_of, directory):
+    """Byte for byte what was written, as a directory and as a tar."""
+    original, _ = registry.manifest("program")
+    for name in ("oci-layout", "oci.tar"):
+        manifest, reply = archives.manifest(name)
+        assert manifest["layers"] == original["layers"]
+        assert manifest["config"] == original["config"]
+        for part in [manifest["config"], *manifest["layers"]]:
+            assert len(archives.blob(name, part["digest"])) == part["size"]
+        assert archives.manifest(name, reply.digest())[0] == manifest
+        for client in ("docker", "podman"):
+            out = pull_and_run(archives, client_of(client), name)
+            assert out == ["main", GREETING]
+
+
+@pytest.mark.parametrize("name", ("oci-index", "oci-nested.tar"))
+def test_oci_index(archives, client_of, name):
+    """The index is served, its members by digest, clients choose theirs."""
+    reply = archives.get(f"/v2/{name}/manifests/latest",
+                         {"Accept": f"{fetch.INDEX}, {fetch.MANIFEST}"})
+    assert reply.headers["Content-Type"] == fetch.INDEX, str(reply)
+    for member in reply.json()["manifests"]:
+        manifest, _ = archives.manifest(name, member["digest"])
+        config = json.loads(archives.blob(name,
+                                          manifest["config"]["digest"]))
+        assert config["architecture"] == member["platform"]["architecture"]
+    for client in ("docker", "podman"):
+        image = archives.reference(name, "latest")
+        client_of(client).pull(image).ok()
+        assert client_of(client).run(image).ok().out.splitlines() == \
+            ["main", GREETING]
+        client_of(client).remove(image)
+
+
+def test_oci_made_again(archives):
+    """Blobs that are gone come back, a member of an index by its digest."""
+    name = "oci-nested.tar"
+    index = archives.get(f"/v2/{name}/manifests/latest",
+                         {"Accept": fetch.INDEX})
+    member = index.json()["manifests"][0]["digest"]
+    layer = archives.manifest(name, member)[0]["layers"][0]["digest"]
+    for digest in (index.digest(), member, layer):
+        hex_ = digest.split(":")[1]
+        (archives.cache / "blobs/sha256" / hex_[:2] / hex_).unlink()
+    archives.blob(name, layer)
+    assert archives.manifest(name, member)[1].digest() == member
+    again = archives.get(f"/v2/{name}/manifests/{index.digest()}")
+    assert again.digest() == index.digest()
+
+
+@pytest.fixture(scope="session")
+def n2c(session_directory, shared_registry, kinds):
+    """The registry of a copy of the flake with nix2container's JSON."""
+    work = session_directory("n2c")
+    flake = nix.copy_flake(kinds, work / "flake")
+    busybox = pathlib.Path(nix.build(kinds, "busybox")) / "bin/busybox"
+    blob = gzip.compress(go_tar([("bin", 0o755, 0, None),
+                                 ("bin/cat", 0o755, 0,
+                                  busybox.read_bytes())]), mtime=0)
+    (flake / "files/busybox-layer").write_bytes(blob)
+    greeting = pathlib.Path(nix.build(kinds, "greeting")).read_bytes()
+
+    def tar(mode):
+        return go_tar([("/", 0o755, 0, None), ("/etc", 0o755, 0, None),
+                       ("/etc/motd", mode, 7, greeting)])
+    right = n2c_json(tar(0o640), blob).replace(
+        '["/nix/store-busybox"]', '["/bin/cat", "/etc/motd"]')
+    (flake / "templates/n2c").write_text(right)
+    (flake / "templates/n2c-wrong").write_text(
+        n2c_json(tar(0o600), blob))
+    (flake / "templates/n2c-regex").write_text(
+        right.replace("^/nix/store/[^/]+$", "(?=x)"))
+    return shared_registry("lighttpd", flake)
+
+
+def test_n2c_is_served_before_a_layer_is_made(n2c):
+    manifest, _ = n2c.manifest("n2c")
+    config = json.loads(n2c.blob("n2c", manifest["config"]["digest"]))
+    assert list(config) == ["architecture", "os", "config", "rootfs"]
+    for layer in manifest["layers"]:
+        hex_ = layer["digest"].split(":")[1]
+        assert not (n2c.cache / "blobs/sha256" / hex_[:2] / hex_).exists()
+    # The tag stays fresh without them, and the first pull makes them.
+    assert n2c.manifest("n2c")[0] == manifest
+    for layer in manifest["layers"]:
+        assert len(n2c.blob("n2c", layer["digest"])) == layer["size"]
+    assert [layer["mediaType"] for layer in manifest["layers"]] == [
+        OCI + "layer.v1.tar+gzip", OCI + "layer.v1.tar"]
+
+
+@pytest.mark.parametrize("client", ("docker", "podman"))
+def test_n2c_runs(n2c, client_of, client):
+    assert pull_and_run(n2c, client_of(client), "n2c") == [GREETING]
+
+
+def test_n2c_wrong_digest(n2c):
+    """The manifest is there; the layer is refused and its path is named."""
+    manifest, _ = n2c.manifest("n2c-wrong")
+    digest = manifest["layers"][1]["digest"]
+    reply = n2c.get(f"/v2/n2c-wrong/blobs/{digest}")
+    assert reply.status >= 400
+    assert "-greeting" in reply.error()[1], str(reply)
+    hex_ = digest.split(":")[1]
+    assert not (n2c.cache / "blobs/sha256" / hex_[:2] / hex_).exists()
+    failed = n2c.build("n2c-wrong")
+    assert failed.status and "-greeting" in failed.err, failed
+
+
+def test_n2c_expression_that_is_not_done(n2c):
+    reply = n2c.get("/v2/n2c-regex/manifests/latest")
+    assert "the expression '(?=x)'" in reply.error()[1]

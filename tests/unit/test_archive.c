@@ -182,7 +182,7 @@ static void test_refuses(void **state)
 		{ ": manifest.json: key 'Layers[0]': expected a member's name",
 		  { IMAGE(MANIFEST("[7]"), "") } },
 		{ " has no member 'x'", { IMAGE(MANIFEST("[\"x\"]"), "") } },
-		{ ": member '../x': expected a name in the archive",
+		{ ": member '../x': expected a relative name without \"..\"",
 		  { IMAGE(MANIFEST("[\"../x\"]"), "") } },
 		{ " has no member 'd'",
 		  { IMAGE(MANIFEST("[\"d\"]"), ""), { .name = "d/" } } },
@@ -193,10 +193,10 @@ static void test_refuses(void **state)
 		  { IMAGE(MANIFEST("[\"x\"]"), ""),
 		    { .name = "x", .symlink = "y" },
 		    { .name = "y", .hardlink = "x" } } },
-		{ ": member 'x': expected a name in the archive",
+		{ ": member 'x' is a link out of the archive",
 		  { IMAGE(MANIFEST("[\"x\"]"), ""),
 		    { .name = "x", .symlink = "../../etc/passwd" } } },
-		{ ": member 'x': expected a name in the archive",
+		{ ": member 'x' is a link out of the archive",
 		  { IMAGE(MANIFEST("[\"x\"]"), ""),
 		    { .name = "x", .symlink = "/etc/passwd" } } },
 		{ " has no member 'c.json'",
@@ -264,7 +264,8 @@ static void test_stream_refuses(void **state)
 		{ "/x", "member '/x': expected", ERR_MALFORMED },
 		{ "", "member '': expected", ERR_MALFORMED },
 		{ "out", "'out' is a link out of the archive", ERR_MALFORMED },
-		{ "nowhere", "member 'nowhere' is a link: ", ERR_MALFORMED },
+		{ "nowhere", "member 'nowhere' is a link to 'x'",
+		  ERR_MALFORMED },
 		{ "loop", "member 'loop': links in a loop", ERR_MALFORMED },
 	};
 	autostrbuf out = STRBUF_INIT;
@@ -333,6 +334,52 @@ static void test_huge_manifest(void **state)
 	assert_non_null(strstr(err.msg, "manifest.json has more than"));
 }
 
+/* A header of a file of that name, and a size that is not there. */
+static void put_header(FILE *f, const char *name, const char *size, char type)
+{
+	char h[512] = "";
+	unsigned int sum = 0;
+
+	memcpy(h, name, strlen(name));
+	memcpy(h + 100, "0000644", 8);
+	memcpy(h + 108, "0000000", 8);
+	memcpy(h + 116, "0000000", 8);
+	memcpy(h + 124, size, 12);
+	memcpy(h + 136, "00000000000", 12);
+	memset(h + 148, ' ', 8);
+	h[156] = type;
+	memcpy(h + 257,
+	       "ustar\0"
+	       "00",
+	       8);
+	for (size_t i = 0; i < sizeof(h); i++)
+		sum += (unsigned char)h[i];
+	snprintf(h + 148, 8, "%06o", sum);
+	fwrite(h, sizeof(h), 1, f);
+}
+
+/* An entry of 8 GiB or 2^63 bytes in a file of one block. */
+static void test_huge_entry(void **state)
+{
+	static const char *const sizes[] = {
+		"77777777777", "\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff"
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		autoarchiveimage image = ARCHIVE_IMAGE_INIT;
+		struct err err = ERR_INIT;
+		FILE *f = fopen(file, "w");
+
+		put_header(f, "manifest.json", sizes[i], '0');
+		fclose(f);
+		assert_int_equal(archive_image_read(&image, file, &err), -1);
+		assert_int_equal(err.code, ERR_MALFORMED);
+		if (!strstr(err.msg, "it is cut off") &&
+		    !strstr(err.msg, "expected a tar"))
+			fail_msg("%s", err.msg);
+	}
+}
+
 static int setup(void **state)
 {
 	assert_non_null(mkdtemp(dir));
@@ -357,6 +404,7 @@ int main(void)
 		cmocka_unit_test(test_stream_refuses),
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_huge_manifest),
+		cmocka_unit_test(test_huge_entry),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -14,7 +14,8 @@
 
 #include "common/banned.h"
 
-static void golden(struct fixture *f, const char *writer)
+static void golden(struct fixture *f, const char *writer, enum layer_kind kind,
+		   enum compression c)
 {
 	size_t nr;
 	struct json_object *list = goldentrees(&nr);
@@ -27,7 +28,8 @@ static void golden(struct fixture *f, const char *writer)
 		uint64_t tar_size;
 
 		goldentree_input(list, i, writer, &input, &tar_size);
-		if (fixture_make(f, &input, 1, COMPRESSION_NONE))
+		input.kind = kind;
+		if (fixture_make(f, &input, 1, c))
 			fail_msg("%s: %s", goldentree_name(list, i),
 				 f->err.msg);
 		check(goldentree_name(list, i),
@@ -39,12 +41,18 @@ static void golden(struct fixture *f, const char *writer)
 
 static void test_golden_dockertools(void **state)
 {
-	golden(*state, "dockerTools");
+	golden(*state, "dockerTools", LAYER_STORE_PATHS, COMPRESSION_NONE);
 }
 
 static void test_golden_nix2container(void **state)
 {
-	golden(*state, "nix2container");
+	golden(*state, "nix2container", LAYER_STORE_PATHS, COMPRESSION_NONE);
+}
+
+/* As a tree that is known whole before it is written, and never compressed. */
+static void test_golden_tree(void **state)
+{
+	golden(*state, "nix2container", LAYER_TREE, COMPRESSION_GZIP);
 }
 
 /* All golden trees at once, in a way of compression; the diff IDs are checked
@@ -295,6 +303,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(test_golden_dockertools),
 		FIXTURE_TEST(test_golden_nix2container),
+		FIXTURE_TEST(test_golden_tree),
 		FIXTURE_TEST(test_cores_make_no_difference),
 		FIXTURE_TEST(test_two_orders),
 		FIXTURE_TEST(test_vanished),

@@ -68,6 +68,9 @@ class Docker:
         image = json.loads(out)[0]
         return image["Id"], image["RootFS"]["Layers"]
 
+    def save(self, reference, file):
+        return self._docker("save", "-o", file, reference)
+
     def remove(self, reference):
         self._docker("image", "rm", "-f", reference)
 

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/archive.h"
+#include "common/source_kinds.h"
+#include "common/sourceinput.h"
+#include "common/utf8.h"
+
+#include "common/banned.h"
+
+/*
+ * A docker-archive (FORMATS.md §5). Its image config is served as it is; its
+ * layers are as their own inputs say.
+ */
+
+static int matches(const struct source_output *output, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int rc = archive_has(output->path, "manifest.json", &why);
+
+	/* A symlink is not followed, so it is no archive. */
+	if (rc < 0 && why.code == ERR_REFUSED)
+		return 0;
+	if (rc < 0)
+		*err = why;
+	return rc;
+}
+
+static void add_layer(struct source *source, const char *file,
+		      const struct archive_layer *layer)
+{
+	static const struct tar_options none = { .uname = "", .gname = "" };
+	struct layer_input *input =
+		source_add_input(source, LAYER_MEMBER, &none);
+
+	input->file = xstrdup(file);
+	input->member = xstrdup(layer->member);
+	input->has_diff_id = true;
+	input->diff_id = layer->diff_id;
+}
+
+static int open_archive(struct source *source,
+			const struct source_output *output, struct err *err)
+{
+	autoarchiveimage image = ARCHIVE_IMAGE_INIT;
+
+	if (archive_image_read(&image, output->path, err))
+		return -1;
+	if (!utf8_is_valid(image.config_text, strlen(image.config_text)))
+		return err_set(err, ERR_MALFORMED,
+			       "%s: its image config is not in UTF-8",
+			       output->path);
+	for (size_t i = 0; i < image.nr; i++)
+		add_layer(source, output->path, &image.layers[i]);
+	source->repo_tag = steal_ptr(&image.repo_tag);
+	source->data = steal_ptr(&image.config_text);
+	return 0;
+}
+
+static int config(const struct source *source, const struct layer *layers,
+		  struct strbuf *out, struct err *err)
+{
+	strbuf_addstr(out, source->data);
+	return 0;
+}
+
+static void release(struct source *source)
+{
+	free(source->data);
+}
+
+const struct source_kind source_archive = {
+	.name = "docker-archive",
+	.matches = matches,
+	.open = open_archive,
+	.config = config,
+	.release = release,
+};

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: MIT
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/archive.h"
+#include "common/json.h"
+#include "common/limits.h"
+#include "common/source_kinds.h"
+#include "common/sourceinput.h"
+#include "common/store.h"
+#include "common/utf8.h"
+
+#include "common/banned.h"
+
+/*
+ * An OCI image layout (image-spec, image-layout.md), a directory or a tar. Its
+ * blobs are served as they are. If its index.json lists one image or one
+ * index it is that; if it lists images for platforms it is served itself.
+ */
+struct layout {
+	const char *path;
+	bool is_tar;
+};
+
+/* 1, 0, or -1 and err. */
+static int find_layout(struct layout *layout, const char *path, struct err *err)
+{
+	autofree char *marker = xasprintf("%s/oci-layout", path);
+	struct err why = ERR_INIT;
+	autoclose int fd = store_open(path, O_RDONLY | O_NONBLOCK, &why);
+	struct stat st;
+	int rc;
+
+	*layout = (struct layout){ .path = path };
+	if (fd < 0 && why.code == ERR_REFUSED)
+		return 0;
+	if (fd < 0) {
+		*err = why;
+		return -1;
+	}
+	if (fstat(fd, &st))
+		return err_errno(err, "%s", path);
+	layout->is_tar = !S_ISDIR(st.st_mode);
+	if (layout->is_tar)
+		return archive_has(path, "oci-layout", err);
+	rc = store_open(marker, O_PATH, &why);
+	if (rc >= 0)
+		close(rc);
+	return rc >= 0;
+}
+
+static int matches(const struct source_output *output, struct err *err)
+{
+	struct layout layout;
+
+	return find_layout(&layout, output->path, err);
+}
+
+/* Where a file of the layout is: itself, or what it links to. */
+static int locate(const struct layout *layout, const char *name,
+		  struct strbuf *file, char **member, struct err *err)
+{
+	struct stat st;
+	int rc;
+
+	*member = NULL;
+	strbuf_addstr(file, layout->path);
+	if (layout->is_tar) {
+		rc = archive_resolve(layout->path, name, member, err);
+	} else {
+		strbuf_addf(file, "/%s", name);
+		rc = store_resolve(file, &st, err);
+	}
+	if (rc && err->code == ERR_UNKNOWN)
+		err->code = ERR_MALFORMED;
+	return rc;
+}
+
+/* The text of a file of at most max bytes. */
+static int read_file(const struct layout *layout, const char *name, size_t max,
+		     struct strbuf *text, struct err *err)
+{
+	autofree char *full = xasprintf("%s: %s", layout->path, name);
+	autofree char *member = NULL;
+	autostrbuf file = STRBUF_INIT;
+	autoclose int fd = -1;
+
+	if (locate(layout, name, &file, &member, err))
+		return -1;
+	if (member)
+		return archive_read(file.buf, member, max, text, full, err);
+	fd = store_open(file.buf, O_RDONLY | O_NONBLOCK, err);
+	return fd < 0 ? -1 : strbuf_read(text, fd, max, full, err);
+}
+
+#define BLOB_NAME_SIZE 96
+static const char *blob_name(const struct digest *digest,
+			     char name[BLOB_NAME_SIZE])
+{
+	char hex[DIGEST_HEX_SIZE];
+
+	snprintf(name, BLOB_NAME_SIZE, "blobs/sha256/%s",
+		 digest_hex(digest, hex));
+	return name;
+}
+
+/* A JSON document that is a blob: its bytes hash to its name. */
+static int read_document(const struct layout *layout,
+			 const struct descriptor *d, size_t max,
+			 struct strbuf *text, struct json_object **json,
+			 struct err *err)
+{
+	char name[BLOB_NAME_SIZE];
+	autofree char *full =
+		xasprintf("%s: %s", layout->path, blob_name(&d->digest, name));
+	struct digest digest;
+
+	if (read_file(layout, name, max, text, err))
+		return -1;
+	digest_of(text->buf, text->len, &digest);
+	if (!digest_equal(&digest, &d->digest))
+		return err_set(err, ERR_MALFORMED,
+			       "%s hashes to another digest", full);
+	if (!utf8_is_valid(text->buf, text->len))
+		return err_set(err, ERR_MALFORMED, "%s is not in UTF-8", full);
+	return json_parse(json, text->buf, text->len, full, err);
+}
+
+static int read_descriptor(struct descriptor *d, const char **type,
+			   struct json_object *json, const char *name,
+			   struct err *err)
+{
+	const char *digest;
+	int64_t size;
+
+	if (json_need_string(json, "mediaType", type, name, err) ||
+	    json_need_string(json, "digest", &digest, name, err) ||
+	    json_need_int(json, "size", &size, name, err))
+		return -1;
+	if (digest_parse(&d->digest, digest, strlen(digest), err))
+		return err_wrap(err, "%s: key 'digest'", name);
+	if (size < 0)
+		return err_set(err, ERR_MALFORMED,
+			       "%s: key 'size': expected a number of bytes",
+			       name);
+	d->size = (uint64_t)size;
+	d->media_type = media_type_parse(*type);
+	return 0;
+}
+
+/* The diff IDs of an image's layers; those of what is no image are unknown. */
+static int read_diff_ids(struct source *source, struct json_object *config,
+			 const char *name, struct err *err)
+{
+	struct json_object *rootfs, *ids;
+
+	if (json_need_object(config, "rootfs", &rootfs, name, err) ||
+	    json_need_array(rootfs, "diff_ids", &ids, name, err))
+		return -1;
+	if (json_object_array_length(ids) != source->nr)
+		return err_set(err, ERR_MALFORMED,
+			       "%s: key 'diff_ids': expected one for each of "
+			       "the %zu layers, not %zu",
+			       name, source->nr, json_object_array_length(ids));
+	for (size_t i = 0; i < source->nr; i++) {
+		const char *id = json_string_at(ids, i);
+		struct layer_input *input = &source->inputs[i];
+
+		if (!id || digest_parse(&input->diff_id, id, strlen(id), err))
+			return err_set(err, ERR_MALFORMED,
+				       "%s: key 'diff_ids[%zu]': expected "
+				       "\"sha256:\" and 64 hex digits",
+				       name, i);
+		/* Encrypted ones and the like are nobody's to look into. */
+		input->has_diff_id = input->blob.media_type != MEDIA_NONE;
+	}
+	return 0;
+}
+
+static int add_layers(struct source *source, const struct layout *layout,
+		      struct json_object *layers, const char *name,
+		      struct err *err)
+{
+	static const struct tar_options none = { .uname = "", .gname = "" };
+	size_t nr = json_object_array_length(layers);
+
+	if (nr > ARCHIVE_LAYERS_MAX)
+		return err_set(err, ERR_MALFORMED,
+			       "%s: key 'layers': more than %u of them", name,
+			       ARCHIVE_LAYERS_MAX);
+	for (size_t i = 0; i < nr; i++) {
+		struct layer_input *input =
+			source_add_input(source, LAYER_BLOB, &none);
+		char blob[BLOB_NAME_SIZE];
+		autostrbuf file = STRBUF_INIT;
+		const char *type;
+
+		if (read_descriptor(&input->blob, &type,
+				    json_object_array_get_idx(layers, i), name,
+				    err) ||
+		    locate(layout, blob_name(&input->blob.digest, blob), &file,
+			   &input->member, err))
+			return err_wrap(err, "layer %zu", i);
+		input->file = strbuf_detach(&file, NULL);
+	}
+	return 0;
+}
+
+/* An image: its manifest is in text, and parsed in json. */
+static int fill_image(struct source *source, const struct layout *layout,
+		      struct strbuf *text, struct json_object *json,
+		      const char *name, struct err *err)
+{
+	struct json_object *layers, *descriptor;
+	autojson *config = NULL;
+	autostrbuf config_text = STRBUF_INIT;
+	struct descriptor d;
+	const char *type;
+
+	source->kind = &source_oci;
+	if (json_need_object(json, "config", &descriptor, name, err) ||
+	    json_need_array(json, "layers", &layers, name, err) ||
+	    read_descriptor(&d, &type, descriptor, name, err) ||
+	    add_layers(source, layout, layers, name, err) ||
+	    read_document(layout, &d, IMAGE_CONFIG_MAX, &config_text, &config,
+			  err) ||
+	    (d.media_type == MEDIA_CONFIG &&
+	     read_diff_ids(source, config, name, err)))
+		return -1;
+	source->manifest = strbuf_detach(text, NULL);
+	source->data = strbuf_detach(&config_text, NULL);
+	return 0;
+}
+
+static int read_image(struct source *source, const struct layout *layout,
+		      const struct descriptor *d, struct err *err)
+{
+	char blob[BLOB_NAME_SIZE];
+	autofree char *name =
+		xasprintf("%s: %s", layout->path, blob_name(&d->digest, blob));
+	autostrbuf text = STRBUF_INIT;
+	autojson *json = NULL;
+
+	if (read_document(layout, d, MANIFEST_MAX, &text, &json, err))
+		return -1;
+	return fill_image(source, layout, &text, json, name, err);
+}
+
+/* Of a list of manifests: each is an image, none is there twice. */
+static int add_members(struct source *source, const struct layout *layout,
+		       struct json_object *list, const char *name,
+		       struct err *err)
+{
+	size_t nr = json_object_array_length(list);
+
+	if (nr > INDEX_MEMBERS_MAX)
+		return err_set(err, ERR_MALFORMED,
+			       "%s: key 'manifests': more than %u of them",
+			       name, INDEX_MEMBERS_MAX);
+	source->members = xcalloc(nr ? nr : 1, sizeof(*source->members));
+	for (size_t i = 0; i < nr; i++) {
+		struct json_object *json = json_object_array_get_idx(list, i);
+		struct descriptor d;
+		const char *type;
+
+		if (read_descriptor(&d, &type, json, name, err))
+			return err_wrap(err, "manifest %zu", i);
+		if (d.media_type == MEDIA_INDEX)
+			return err_set(err, ERR_REFUSED,
+				       "%s: an index in an index is not served",
+				       name);
+		if (d.media_type != MEDIA_MANIFEST)
+			return err_set(err, ERR_REFUSED,
+				       "%s: media type %s: expected an OCI "
+				       "image manifest",
+				       name, type);
+		if (read_image(&source->members[source->nr_members++], layout,
+			       &d, err))
+			return -1;
+	}
+	if (nr)
+		return 0;
+	return err_set(err, ERR_MALFORMED, "%s lists no manifest", name);
+}
+
+static int fill_index(struct source *source, const struct layout *layout,
+		      struct strbuf *text, struct json_object *json,
+		      const char *name, struct err *err)
+{
+	struct json_object *list;
+
+	if (json_need_array(json, "manifests", &list, name, err) ||
+	    add_members(source, layout, list, name, err))
+		return -1;
+	source->manifest = strbuf_detach(text, NULL);
+	return 0;
+}
+
+static int read_index(struct source *source, const struct layout *layout,
+		      const struct descriptor *d, struct err *err)
+{
+	char blob[BLOB_NAME_SIZE];
+	autofree char *name =
+		xasprintf("%s: %s", layout->path, blob_name(&d->digest, blob));
+	autostrbuf text = STRBUF_INIT;
+	autojson *json = NULL;
+
+	if (read_document(layout, d, MANIFEST_MAX, &text, &json, err))
+		return -1;
+	return fill_index(source, layout, &text, json, name, err);
+}
+
+/* Does each of several manifests say what platform it is for? */
+static bool have_platforms(struct json_object *list)
+{
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *json = json_object_array_get_idx(list, i);
+		struct json_object *platform;
+
+		if (!json_object_is_type(json, json_type_object) ||
+		    !json_object_object_get_ex(json, "platform", &platform))
+			return false;
+	}
+	return true;
+}
+
+static int open_layout(struct source *source,
+		       const struct source_output *output, struct err *err)
+{
+	autofree char *name = xasprintf("%s: index.json", output->path);
+	autostrbuf text = STRBUF_INIT;
+	autojson *json = NULL;
+	struct json_object *list;
+	struct layout layout;
+	struct descriptor d;
+	const char *type;
+
+	if (find_layout(&layout, output->path, err) < 0 ||
+	    read_file(&layout, "index.json", MANIFEST_MAX, &text, err) ||
+	    json_parse(&json, text.buf, text.len, name, err) ||
+	    json_need_array(json, "manifests", &list, name, err))
+		return -1;
+	if (json_object_array_length(list) != 1) {
+		if (have_platforms(list))
+			return fill_index(source, &layout, &text, json, name,
+					  err);
+		return err_set(err, ERR_REFUSED,
+			       "%s lists %zu images that do not say what "
+			       "platforms they are for: expected one",
+			       name, json_object_array_length(list));
+	}
+	if (read_descriptor(&d, &type, json_object_array_get_idx(list, 0), name,
+			    err))
+		return -1;
+	if (d.media_type == MEDIA_INDEX)
+		return read_index(source, &layout, &d, err);
+	if (d.media_type == MEDIA_MANIFEST)
+		return read_image(source, &layout, &d, err);
+	return err_set(err, ERR_REFUSED,
+		       "%s: media type %s: expected an OCI image manifest or "
+		       "index",
+		       name, type);
+}
+
+static int config(const struct source *source, const struct layer *layers,
+		  struct strbuf *out, struct err *err)
+{
+	strbuf_addstr(out, source->data);
+	return 0;
+}
+
+static void release(struct source *source)
+{
+	free(source->data);
+}
+
+const struct source_kind source_oci = {
+	.name = "oci-layout",
+	.matches = matches,
+	.open = open_layout,
+	.config = config,
+	.release = release,
+};

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: MIT
+"""Outputs that are no images although they look like some, one function a
+reason: each writes a file or folder and returns a part of the message that
+refuses it."""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+import zlib
+
+LAYER = "layer.tar"
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def empty_tar():
+    return bytes(10240)
+
+
+def members(layer=None, diff_id=None, config=None, manifest=None):
+    """A docker-archive of one layer, as {name: bytes}."""
+    layer = empty_tar() if layer is None else layer
+    if config is None:
+        config = json.dumps({
+            "architecture": "amd64", "os": "linux", "config": {},
+            "rootfs": {"type": "layers", "diff_ids": [
+                f"sha256:{diff_id or sha256(layer)}"]}}).encode()
+    if manifest is None:
+        manifest = json.dumps([{"Config": "config.json", "RepoTags": None,
+                                "Layers": [LAYER]}]).encode()
+    return {"config.json": config, LAYER: layer, "manifest.json": manifest}
+
+
+def write(dest, files, more=()):
+    """A tar of these files, and of TarInfos with their data."""
+    with tarfile.open(dest, "w") as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+        for info, data in more:
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+
+
+def compress(file):
+    file.write_bytes(gzip.compress(file.read_bytes(), 1))
+
+
+def entry(name, type_=tarfile.REGTYPE, link=""):
+    info = tarfile.TarInfo(name)
+    info.type = type_
+    info.linkname = link
+    return info
+
+
+def archive_parent_name(dest):
+    write(dest, members(), [(entry("../evil"), b"x")])
+    return "member '../evil': expected a relative name"
+
+
+def archive_absolute_name(dest):
+    write(dest, members(), [(entry("/etc/passwd"), b"x")])
+    return "member '/etc/passwd': expected a relative name"
+
+
+def archive_duplicate_name(dest):
+    write(dest, members(), [(entry("./" + LAYER), b"x")])
+    return "two members named 'layer.tar'"
+
+
+def archive_looping_links(dest):
+    files = members()
+    del files[LAYER]
+    write(dest, files, [(entry(LAYER, tarfile.SYMTYPE, "other"), b""),
+                        (entry("other", tarfile.SYMTYPE, LAYER), b"")])
+    return "links in a loop"
+
+
+def archive_link_outside(dest):
+    files = members()
+    del files[LAYER]
+    write(dest, files,
+          [(entry(LAYER, tarfile.SYMTYPE, "../../etc/passwd"), b"")])
+    return "is a link out of the archive"
+
+
+def archive_missing_layer(dest):
+    files = members()
+    del files[LAYER]
+    write(dest, files)
+    return "has no member 'layer.tar'"
+
+
+def archive_missing_config(dest):
+    files = members()
+    del files["config.json"]
+    write(dest, files)
+    return "has no member 'config.json'"
+
+
+def archive_other_diff_id(dest):
+    write(dest, members(diff_id="ab" * 32))
+    return "has the diff ID sha256:"
+
+
+def archive_more_diff_ids(dest):
+    files = members()
+    config = json.loads(files["config.json"])
+    config["rootfs"]["diff_ids"] *= 2
+    write(dest, members(config=json.dumps(config).encode()))
+    return "expected one for each of the 1 layers, not 2"
+
+
+def archive_layer_cut_off(dest):
+    layer = gzip.compress(bytes(range(256)) * 100)
+    write(dest, members(layer[:-20], sha256(bytes(range(256)) * 100)))
+    return "data ends too early"
+
+
+def archive_huge_entry(dest):
+    write(dest, members())
+    info = entry("huge")
+    info.size = 8 << 30
+    dest.write_bytes(info.tobuf() + dest.read_bytes())
+    return "it is cut off"
+
+
+def archive_sparse_entry(dest):
+    """A GNU sparse file that says to have 8 EiB."""
+    write(dest, members())
+    info = entry(LAYER, b"S")
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[386:398] = b"00000000000\0"
+    header[398:410] = b"00000000000\0"
+    header[483:495] = b"\x80\0\0\0" + (2**62).to_bytes(8, "big")
+    header[148:156] = b"        "
+    header[148:156] = b"%06o\0 " % sum(header)
+    files = members()
+    del files[LAYER]
+    write(dest, files)
+    dest.write_bytes(bytes(header) + dest.read_bytes())
+    return "is a sparse file"
+
+
+def archive_manifest_of_100_mb(dest):
+    write(dest, members(manifest=b"[" + b" " * 100_000_000 + b"]"))
+    compress(dest)
+    return "manifest.json has more than"
+
+
+def archive_config_of_100_mb(dest):
+    write(dest, members(config=b"{" + b" " * 100_000_000 + b"}"))
+    compress(dest)
+    return "config.json has more than"
+
+
+def archive_bomb(dest):
+    """6 GiB of zeros in 6 MB, as a member of a gzip."""
+    compressor = zlib.compressobj(1, zlib.DEFLATED, 31)
+    info = entry("zeros")
+    info.size = 6 << 30
+    with open(dest, "wb") as f:
+        f.write(compressor.compress(info.tobuf()))
+        for _ in range(6 << 10):
+            f.write(compressor.compress(bytes(1 << 20)))
+        f.write(compressor.flush())
+    return "expands to more than"
+
+
+def archive_layer_bomb(dest):
+    """The same as a layer."""
+    compressor = zlib.compressobj(1, zlib.DEFLATED, 31)
+    layer = b"".join(compressor.compress(bytes(1 << 20))
+                     for _ in range(6 << 10)) + compressor.flush()
+    write(dest, members(layer, "ab" * 32))
+    return "expands to more than"
+
+
+def archive_cut_off(dest):
+    write(dest, members(layer=bytes(range(256)) * 1000))
+    dest.write_bytes(gzip.compress(dest.read_bytes())[:-5000])
+    return ""
+
+
+def layout(dest, index=None, layer=None, claim=None, diff_id=None):
+    """An OCI layout of one layer, as a directory."""
+    blobs = dest / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    (dest / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+
+    def put(body, type_, name=None):
+        name = name or sha256(body)
+        (blobs / name).write_bytes(body)
+        return {"mediaType": f"application/vnd.oci.image.{type_}",
+                "digest": f"sha256:{name}", "size": len(body)}
+    files = members(layer, diff_id)
+    manifest = {"schemaVersion": 2, "config": put(
+        files["config.json"], "config.v1+json"), "layers": [
+            put(files[LAYER], "layer.v1.tar", claim)]}
+    if index is None:
+        index = [put(json.dumps(manifest).encode(), "manifest.v1+json")]
+    (dest / "index.json").write_text(json.dumps(
+        {"schemaVersion": 2, "manifests": index}))
+    return blobs, put
+
+
+def oci_index_points_to_itself(dest):
+    own = "ab" * 32
+    me = {"mediaType": "application/vnd.oci.image.index.v1+json",
+          "digest": f"sha256:{own}", "size": 1}
+    blobs, _ = layout(dest, index=[me])
+    (blobs / own).write_text(json.dumps({"schemaVersion": 2,
+                                         "manifests": [me]}))
+    return "hashes to another digest"
+
+
+def oci_index_in_index(dest):
+    _, put = layout(dest)
+    index = json.loads((dest / "index.json").read_text())
+    inner = put(json.dumps(index).encode(), "index.v1+json")
+    outer = put(json.dumps({"schemaVersion": 2, "manifests": [inner]}
+                           ).encode(), "index.v1+json")
+    (dest / "index.json").write_text(json.dumps(
+        {"schemaVersion": 2, "manifests": [outer]}))
+    return "an index in an index is not served"
+
+
+def oci_missing_layer(dest):
+    blobs, _ = layout(dest)
+    (blobs / sha256(empty_tar())).unlink()
+    return "is not there"
+
+
+def oci_other_bytes(dest):
+    layout(dest, claim="ab" * 32)
+    return "hashes to sha256:"
+
+
+def oci_other_diff_id(dest):
+    layout(dest, diff_id="ab" * 32)
+    return "has the diff ID sha256:"
+
+
+def oci_two_without_platform(dest):
+    _, put = layout(dest)
+    index = json.loads((dest / "index.json").read_text())
+    index["manifests"] *= 2
+    (dest / "index.json").write_text(json.dumps(index))
+    return "do not say what platforms they are for"
+
+
+def oci_blob_outside(dest):
+    blobs, _ = layout(dest)
+    name = blobs / sha256(empty_tar())
+    name.unlink()
+    name.symlink_to("/etc/passwd")
+    return "is a symlink out of the store"
+
+
+def oci_no_index(dest):
+    layout(dest)
+    (dest / "index.json").unlink()
+    return "index.json is not there"
+
+
+def oci_path_as_digest(dest):
+    layout(dest, index=[{"mediaType":
+                         "application/vnd.oci.image.manifest.v1+json",
+                         "digest": "sha256:../../../etc/passwd", "size": 1}])
+    return "key 'digest'"
+
+
+REASONS = {name.replace("_", "-"): function
+           for name, function in dict(globals()).items()
+           if name.startswith(("archive_", "oci_", "n2c_"))}
