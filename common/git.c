@@ -257,17 +257,33 @@ static int has_commit(const char *path, const char *hash)
 	return !spawn_run(&r, &out, &status, &ignored) && !status;
 }
 
+/* The server knows no such object, which spares us to fetch all others. */
+static bool says_missing(const struct err *err)
+{
+	return strstr(err->msg, "not our ref") != NULL;
+}
+
+static int no_such_commit(const char *hash, struct err *err)
+{
+	return err_set(err, ERR_UNKNOWN, "the repository has no commit %s",
+		       hash);
+}
+
 int git_fetch_commit(const char *path, const char *url, const char *hash,
-		     char *const *env, int64_t timeout_ms, struct err *err)
+		     bool alone, char *const *env, int64_t timeout_ms,
+		     struct err *err)
 {
 	autofree char *one = xasprintf("+%s:refs/flakehub/%s", hash, hash);
 	autofree char *keep = xasprintf("refs/flakehub/%s", hash);
 	const char *const init[] = { "git", "init", "--quiet", "--bare",
 				     "--",  path,   NULL };
 	/* Servers may refuse a commit that is at no tip; all refs bring it. */
-	const char *const fetch[] = { "git",	 "-C",	      path, "fetch",
-				      "--quiet", "--no-tags", "--", url,
-				      one,	 NULL };
+	const char *const fetch[] = {
+		"git", "-C", path, "fetch", "--quiet",
+		/* The other depth is git's word for all of it. */
+		alone ? "--depth=1" : "--depth=2147483647", "--no-tags", "--",
+		url, one, NULL
+	};
 	const char *const fetch_all[] = {
 		"git",	 "-C",	    path,
 		"fetch", "--quiet", "--no-tags",
@@ -284,11 +300,12 @@ int git_fetch_commit(const char *path, const char *url, const char *hash,
 		return run(name, NULL, timeout_ms, &out, err);
 	if (!run(fetch, env, timeout_ms, &out, err))
 		return 0;
+	if (says_missing(err))
+		return no_such_commit(hash, err);
 	if (run(fetch_all, env, timeout_ms, &out, err))
 		return -1;
 	if (!has_commit(path, hash))
-		return err_set(err, ERR_UNKNOWN,
-			       "the repository has no commit %s", hash);
+		return no_such_commit(hash, err);
 	return run(name, NULL, timeout_ms, &out, err);
 }
 

@@ -2,6 +2,7 @@
 #ifndef COMMON_GIT_H
 #define COMMON_GIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -72,10 +73,11 @@ int git_tag_of(const char *ref_name, struct tag *tag);
 
 /*
  * Have a commit that is at no tip in the bare repository at the absolute
- * path, which is made if it is not there, under refs/flakehub/HASH.
+ * path, which is made if it is not there, under refs/flakehub/HASH; alone, or
+ * with all those before it. ERR_UNKNOWN if there is no such commit at url.
  */
 MUST_CHECK int git_fetch_commit(const char *path, const char *url,
-				const char *hash, char *const *env,
+				const char *hash, bool alone, char *const *env,
 				int64_t timeout_ms, struct err *err);
 
 /*

@@ -129,31 +129,54 @@ static void pin_to(const struct flakeref *ref, const char *git_ref,
 	pin_revision(pin, strbuf_detach(&url, NULL), hash);
 }
 
-/* A commit that no ref names, brought into a repository of our own. */
+/* Have a commit that no ref names in a repository of our own, *path. */
+static int fetch(const struct resolve *r, const struct flakeref *ref,
+		 const char *hash, bool alone, char **path, struct err *err)
+{
+	char lock_name[DIGEST_HEX_SIZE + 8], hex[DIGEST_HEX_SIZE];
+	autoclose int lock = -1;
+
+	digest_hex(&r->flake->id, hex);
+	*path = xasprintf("%s/git/%s.git", r->cache->path, hex);
+	snprintf(lock_name, sizeof(lock_name), "git.%s", hex);
+	lock = cache_lock(r->cache, lock_name, -1, err);
+	return lock < 0 ? -1
+			: git_fetch_commit(
+				  *path, ref->clone_url, hash, alone, r->env,
+				  r->settings->build_timeout * 1000, err);
+}
+
 static int pin_mirrored(const struct resolve *r, const struct flakeref *ref,
 			const char *hash, struct flake_pin *pin,
 			struct err *err)
 {
-	char lock_name[DIGEST_HEX_SIZE + 8], hex[DIGEST_HEX_SIZE];
-	autofree char *path = NULL, *git_ref = NULL;
-	autofree char *params = xstrdup(ref->params);
+	autofree char *path = NULL, *params = xstrdup(ref->params);
+	autofree char *git_ref = xasprintf("refs/flakehub/%s", hash);
 	struct flakeref mirror = { .kind = FLAKEREF_GIT, .params = params };
 	autostrbuf base = STRBUF_INIT;
-	autoclose int lock = -1;
 
-	digest_hex(&r->flake->id, hex);
-	path = xasprintf("%s/git/%s.git", r->cache->path, hex);
-	git_ref = xasprintf("refs/flakehub/%s", hash);
-	snprintf(lock_name, sizeof(lock_name), "git.%s", hex);
-	lock = cache_lock(r->cache, lock_name, -1, err);
-	if (lock < 0 ||
-	    git_fetch_commit(path, ref->clone_url, hash, r->env,
-			     r->settings->build_timeout * 1000, err))
+	if (fetch(r, ref, hash, false, &path, err))
 		return -1;
 	strbuf_addstr(&base, "git+file://");
 	url_encode(&base, path);
 	mirror.base = base.buf;
 	pin_to(&mirror, git_ref, hash, pin);
+	return 0;
+}
+
+/*
+ * Nix takes a forge's commit out of its cache by the hash alone, of whatever
+ * repository it is: that it is one of this flake's, git must say.
+ */
+static int pin_at_forge(const struct resolve *r, const struct flakeref *ref,
+			const char *hash, struct flake_pin *pin,
+			struct err *err)
+{
+	autofree char *path = NULL;
+
+	if (fetch(r, ref, hash, true, &path, err))
+		return -1;
+	pin_to(ref, NULL, hash, pin);
 	return 0;
 }
 
@@ -164,16 +187,13 @@ static int resolve_revision(const struct resolve *r, const struct flakeref *ref,
 	autorefs refs = GIT_REFS_INIT;
 	const struct git_ref *tip;
 
-	/* A forge gives any commit by its name. */
-	if (ref->kind == FLAKEREF_FORGE) {
-		pin_to(ref, NULL, hash, pin);
-		return 0;
-	}
 	if (ask_git(r, ref, &refs, err))
 		return -1;
 	tip = git_refs_of_commit(&refs, hash);
 	if (!tip)
-		return pin_mirrored(r, ref, hash, pin, err);
+		return ref->kind == FLAKEREF_FORGE
+			       ? pin_at_forge(r, ref, hash, pin, err)
+			       : pin_mirrored(r, ref, hash, pin, err);
 	pin_to(ref, tip->name, hash, pin);
 	return 0;
 }
