@@ -72,7 +72,7 @@ def test_kind(start, client_of, repository, forge, environment,
     path, log = nix.counting_path(directory, ["git"])
     url = f"{kind}:{KINDS[kind]}"
     registry = start(
-        f"{url}?host=localhost", settings=["max-age = 0s"],
+        f"{url}?host=localhost", settings=["max-age = 0s", nix.COUNTED],
         environment=environment(PATH=path), flakes={
             "branch": f"{url}/feature%2Fx?host=localhost",
             "tag": f"{url}/v1?host=localhost",
@@ -112,7 +112,7 @@ def test_kind(start, client_of, repository, forge, environment,
 
 
 def test_commit_at_no_tip(start, repository, forge, environment):
-    """A forge gives any commit by its name."""
+    """git says that it is one of the repository's; its archive is Nix's."""
     revision = repository.commit(salt=uuid.uuid4().hex)
     repository.branch("gone")
     push(repository, forge)
@@ -198,3 +198,19 @@ def test_unknown_certificate(start, directory):
     reply = registry.get("/v2/hello/manifests/latest")
     assert reply.status in (403, 404), str(reply)
     assert "certificate" in reply.error()[1]
+
+
+def test_commit_of_another_repository(start, fresh, forge, environment):
+    """Nix has it in its cache, by its hash alone: it is not given out."""
+    other = git.Repository(fresh("private"))
+    revision = other.commit(salt=uuid.uuid4().hex)
+    later = other.commit(salt=uuid.uuid4().hex)
+    other.bare(forge.folder / "owner/private")
+    registry = start(None, environment=environment(), flakes={
+        "public": "github:owner/infra?host=localhost",
+        "private": "github:owner/private?host=localhost"})
+    for commit in revision, later:
+        registry.manifest("private/hello", commit)
+        reply = registry.get(f"/v2/public/hello/manifests/{commit}")
+        assert reply.status == 404, str(reply)
+        assert f"no commit {commit}" in reply.error()[1]

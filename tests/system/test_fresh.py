@@ -87,7 +87,8 @@ def test_push(make_registry, client_of, repository, daemon, directory, server):
 def test_fresh_is_not_asked(make_registry, repository, daemon, directory):
     """Within max-age nobody is asked, and the old image is served."""
     path, log = nix.counting_path(directory, ["git"])
-    registry = make_registry(daemon.url("infra"), settings=["max-age = 1h"],
+    registry = make_registry(daemon.url("infra"),
+                             settings=["max-age = 1h", nix.COUNTED],
                              environment=nix.environment(directory, path=path))
     old = registry.manifest("hello")[1].digest()
     push(repository, daemon)
@@ -103,7 +104,8 @@ def test_fresh_is_not_asked(make_registry, repository, daemon, directory):
 def test_unchanged(make_registry, daemon, directory):
     """An unchanged commit costs one git ls-remote and no Nix."""
     path, log = nix.counting_path(directory, ["git"])
-    registry = make_registry(daemon.url("infra"), settings=["max-age = 0s"],
+    registry = make_registry(daemon.url("infra"),
+                             settings=["max-age = 0s", nix.COUNTED],
                              environment=nix.environment(directory, path=path))
     digest = registry.manifest("hello")[1].digest()
     for tag in "latest", "main":

@@ -170,7 +170,7 @@ def test_several_flakes(make_registry, fresh):
 def test_nothing_waits(make_registry, fresh, directory):
     """Listings ask neither git nor Nix while what is known is fresh."""
     path, log = nix.counting_path(directory)
-    registry = make_registry(fresh(), settings=["max-age = 1h"],
+    registry = make_registry(fresh(), settings=["max-age = 1h", nix.COUNTED],
                              environment=nix.environment(directory, path=path))
     registry.get("/v2/_catalog")
     registry.get("/v2/hello/tags/list")

@@ -93,7 +93,7 @@ def test_one_revision_is_one_build(make_registry, repository, directory):
     repository.tag("v2", annotated=True)
     repository.branch("a/b")
     bare = repository.bare(directory / "bare.git")
-    registry = make_registry(f"git+file://{bare}",
+    registry = make_registry(f"git+file://{bare}", settings=[nix.COUNTED],
                              environment=nix.environment(directory, path=path))
     digests = {registry.manifest("hello", tag)[1].digest()
                for tag in ("v1", "v2", "a-b", "main", "latest", revision)}
@@ -244,7 +244,8 @@ def test_pinned(make_registry, repository, directory):
     bare = repository.bare(directory / "bare.git")
     path, log = nix.counting_path(directory)
     registry = make_registry(
-        f"git+file://{bare}?ref=main&rev={old}", settings=["max-age = 0s"],
+        f"git+file://{bare}?ref=main&rev={old}",
+        settings=["max-age = 0s", nix.COUNTED],
         flakes={"bare": f"git+file://{bare}?rev={old}",
                 "tree": f"{repository.path}?rev={old}"},
         environment=nix.environment(directory, path=path))
@@ -332,7 +333,7 @@ def test_sha256_tags_build_nothing(make_registry, repository, directory):
     tag = f"sha256-{'a' * 64}"
     repository.tag(tag)
     path, log = nix.counting_path(directory)
-    registry = make_registry(repository.path,
+    registry = make_registry(repository.path, settings=[nix.COUNTED],
                              environment=nix.environment(directory, path=path))
     for name in tag, f"{tag}.sig", "latest-esgztoc":
         reply = registry.send("GET", f"/v2/hello/manifests/{name}")

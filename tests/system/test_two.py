@@ -21,7 +21,7 @@ def test_nothing_twice(make_registry, fresh, directory):
     flake = fresh(seconds=2)
     registries = [make_registry(flake, server, cache=directory / "cache",
                                 environment=dict(environment),
-                                settings=["max-age = 1h"])
+                                settings=["max-age = 1h", nix.COUNTED])
                   for server in SERVERS]
 
     def ask(number):

@@ -30,6 +30,10 @@ def environment(directory, path=None, **more):
     return {k: str(v) for k, v in result.items() if v is not None}
 
 
+# For who counts evaluations, too.
+COUNTED = "sandbox-eval = no"
+
+
 def make_flake(target, dest):
     """A flake of tests/fixtures, which the caller may change."""
     run([ROOT / "tests/fixtures/make", target, dest]).ok()
@@ -55,7 +59,8 @@ exec {real} "$@"
 
 def counting_path(directory, more=()):
     """A PATH whose nix and nix-store (and more) write their arguments into
-    directory/calls; returns the PATH and that file."""
+    directory/calls; returns the PATH and that file. With sandbox-eval those
+    that evaluate are out of its sight."""
     folder = directory / "counters"
     folder.mkdir()
     log = directory / "calls"
