@@ -37,7 +37,7 @@ static const char compose[] =
 	"    builtins.length found == 1 && isPackage (value name);\n"
 	"  value = name: set.${builtins.head (find name)};\n"
 	"  expand = name: if name != \"shell\" then [ name ] else\n"
-	"    [ (if has \"bashinteractive\" then \"bashinteractive\"\n"
+	"    [ (if has \"bashInteractive\" then \"bashInteractive\"\n"
 	"       else \"bash\") \"coreutils\" ] ++\n"
 	"    builtins.filter has [ \"cacert\" \"moreutils\" \"nano\" ];\n"
 	"  wanted = builtins.concatMap expand names;\n"
@@ -172,13 +172,12 @@ static int tell_missing(struct json_object *json, const char *flake_name,
 		autostrbuf near = STRBUF_INIT;
 
 		nearest_names(&near, missing[i], names, nr_names, NEAREST);
-		strbuf_addf(&text, "%s%s%s%s%s", i ? ", no " : "", missing[i],
-			    near.len ? " (nearest: " : "", near.buf,
+		strbuf_addf(&text, "%s%s%s%s%s", i ? ", no package " : "",
+			    missing[i], near.len ? " (nearest: " : "", near.buf,
 			    near.len ? ")" : "");
 	}
-	return err_set(err, ERR_UNKNOWN,
-		       "%s has in %s.%s, of what is to be composed, no %s",
-		       flake_name, set, system, text.buf);
+	return err_set(err, ERR_UNKNOWN, "%s has no package %s in %s.%s",
+		       flake_name, text.buf, set, system);
 }
 
 static int read_output(struct json_object *json, const char *flake_name,

@@ -129,8 +129,8 @@ def test_what_packages_lack_is_in_legacy_packages(composed):
 
 def test_unknown_packages_are_named(composed):
     text = error(composed, "pkgs/bsh/coreutils/gzpi")
-    assert "no bsh (nearest: bash" in text
-    assert "no gzpi (nearest: gzip" in text
+    assert "no package bsh (nearest: bash" in text
+    assert "no package gzpi (nearest: gzip" in text
 
 
 @pytest.mark.parametrize("name,text", (
