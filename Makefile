@@ -11,6 +11,8 @@ PREFIX   ?= /usr/local
 BINDIR   ?= $(PREFIX)/bin
 MANDIR   ?= $(PREFIX)/share/man
 DOCDIR   ?= $(PREFIX)/share/doc/flakehub
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
+USERSDIR ?= $(PREFIX)/lib/sysusers.d
 SANITIZE ?=
 COVERAGE ?=
 
@@ -35,12 +37,12 @@ ALL_CFLAGS := -std=gnu17 -g $(OPTIMIZE) $(WARNINGS) $(HARDEN) -pthread \
 	-D_GNU_SOURCE -DFLAKEHUB_VERSION='"$(VERSION)"' -I. \
 	$(shell $(PKG_CONFIG) --cflags $(PACKAGES)) \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all) \
-	$(if $(COVERAGE),--coverage) $(CFLAGS)
+	$(if $(COVERAGE),--coverage -DCOVERAGE) $(CFLAGS)
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -pthread \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE)) \
 	$(if $(COVERAGE),--coverage) $(LDFLAGS)
 LIBS      := $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm
-FCGI_LIBS := -lfcgi
+FCGI_LIBS := -lfcgi -lseccomp
 TEST_LIBS := -lcmocka
 
 common_c  := $(wildcard common/*.c)
@@ -157,6 +159,12 @@ install: all
 		exit 1; done
 	install -d "$(DESTDIR)$(DOCDIR)"
 	install -m 644 LICENSE $(wildcard *.conf.example) "$(DESTDIR)$(DOCDIR)"
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(USERSDIR)
+	for unit in systemd/flakehub*; do \
+		sed 's|/usr/local/bin|$(BINDIR)|' $$unit \
+			>$(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; done
+	install -m 644 systemd/sysusers.conf \
+		$(DESTDIR)$(USERSDIR)/flakehub.conf
 
 clean:
 	rm -rf build build-*

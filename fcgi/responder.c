@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "fcgi/seccomp.h"
 #include "fcgi/waiter.h"
 
 #include "common/banned.h"
@@ -316,6 +317,10 @@ int responder_run(const struct responder *responder)
 		return 1;
 	}
 	set_signals();
+	/* The keeper, which is not confined, is another process. */
+	if (seccomp_confine(&err))
+		log_err(&err, "event", "seccomp", NULL);
+	err = (struct err)ERR_INIT;
 	crew.waiter = waiter_new(responder->keeper, &limits, &err);
 	/* Threads are running when the last of them cannot be started. */
 	if (!crew.waiter || serve(&crew, &err)) {

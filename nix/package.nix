@@ -11,6 +11,7 @@
   json_c,
   libarchive,
   libdeflate,
+  libseccomp,
   openssl,
   pcre2,
   zlib,
@@ -45,7 +46,7 @@ stdenv.mkDerivation {
   };
 
   nativeBuildInputs = [ makeWrapper pkg-config ];
-  buildInputs = [ fcgi json_c libarchive libdeflate openssl pcre2 zlib zstd ];
+  buildInputs = [ fcgi json_c libarchive libdeflate libseccomp openssl pcre2 zlib zstd ];
 
   enableParallelBuilding = true;
   # Compilers that are newer than the warnings' list must not break it, and

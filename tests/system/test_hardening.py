@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""How the programs are built, what the processes may do, who may write."""
+
+import os
+import re
+import stat
+
+import pytest
+
+from harness import ROOT, nix
+from harness.process import descendants, run
+from harness.registry import BUILD, FLAKEHUB, RESPONDER
+
+PLAIN = pytest.mark.skipif("-" in BUILD.name,
+                           reason="a build that is not installed")
+
+
+def status(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in f
+                    if ":\t" in line)
+
+
+@PLAIN
+@pytest.mark.parametrize("program", [FLAKEHUB, RESPONDER])
+def test_flags(program):
+    """Position independent, read-only relocations bound at start, stack
+    protector, FORTIFY, no executable stack."""
+    headers = run(["readelf", "-hlW", program]).ok().out
+    dynamic = run(["readelf", "-dW", program]).ok().out
+    symbols = run(["readelf", "--dyn-syms", "-W", program]).ok().out
+    assert "DYN (Position-Independent Executable file)" in headers
+    assert "GNU_RELRO" in headers
+    assert re.search(r"GNU_STACK.* RW +0x", headers)
+    assert not re.search(r"LOAD.* RWE ", headers)
+    assert re.search(r"FLAGS_1.*NOW.*PIE", dynamic)
+    assert "__stack_chk_fail" in symbols
+    assert re.search(r"__(snprintf|vsnprintf|memcpy|fprintf|printf)_chk",
+                     symbols)
+    assert "RPATH" not in dynamic and "RUNPATH" not in dynamic
+
+
+@PLAIN
+def test_seccomp(make_registry, simple):
+    """The responder is confined, and has not gained anything; the keeper,
+    which starts builders, is not."""
+    registry = make_registry(simple)
+    registry.manifest("hello")
+    found = {pid: status(pid) for pid, command in
+             descendants(registry.process.pid).items()
+             if "flakehub.fcgi" in command}
+    found[registry.process.pid] = status(registry.process.pid)
+    states = sorted((s["Seccomp"], s["NoNewPrivs"]) for s in found.values())
+    assert ("2", "1") in states and states[0][0] == "0", found
+
+
+def test_modes(make_registry, simple, directory):
+    """Whatever the umask: the web server's user reads blobs, writes
+    nothing, and sees neither mirrors nor locks."""
+    old = os.umask(0)
+    try:
+        registry = make_registry(simple)
+        registry.manifest("hello")
+    finally:
+        os.umask(old)
+    for file in [registry.cache, *registry.cache.rglob("*")]:
+        found = file.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            continue
+        assert not found.st_mode & 0o022, (file, oct(found.st_mode))
+    as_other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    for command, works in (["touch", registry.cache / "x"], False), \
+            (["touch", registry.cache / "tmp/x"], False), \
+            (["ls", registry.cache / "git"], False), \
+            (["ls", registry.cache / "locks"], False), \
+            (["ls", registry.cache / "blobs/sha256"], True):
+        result = run([*as_other, *command])
+        assert (result.status == 0) == works, str(result)
+
+
+@pytest.mark.parametrize("name", ["tmp", "locks", "blobs/sha256", "git"])
+def test_planted_link(make_registry, simple, directory, name):
+    """A link that stands for a folder of the cache is not followed."""
+    registry = make_registry(simple)
+    registry.manifest("hello")
+    elsewhere = directory / "elsewhere"
+    (registry.cache / name).rename(elsewhere)
+    (registry.cache / name).symlink_to(elsewhere)
+    result = registry.build("args")
+    assert result.status != 0 and str(registry.cache / name) in result.err
+    if name.startswith("blobs"):
+        reply = registry.send("GET", "/v2/hello/manifests/latest")
+        assert reply.status != 200
+
+
+def test_planted_files(make_registry, simple):
+    """Links and FIFOs where records and blobs are read: no answer waits for
+    them, nothing behind them is served."""
+    registry = make_registry(simple, settings=["max-age = 1h"])
+    manifest, _ = registry.manifest("hello")
+    digest = manifest["config"]["digest"]
+    tag = registry.cache / "repositories/hello/_tags/latest"
+    blob = registry.cache / "blobs/sha256" / digest[7:9] / digest[7:]
+    blob.unlink()
+    blob.symlink_to("/etc/passwd")
+    reply = registry.get(f"/v2/hello/blobs/{digest}", seconds=60)
+    assert b"root:" not in reply.body
+    blob.unlink(missing_ok=True)
+    os.mkfifo(blob)
+    reply = registry.get(f"/v2/hello/blobs/{digest}", seconds=60)
+    assert reply.status != 200 or reply.digest() == digest
+    tag.unlink()
+    os.mkfifo(tag)
+    registry.send("GET", "/v2/hello/manifests/latest", seconds=60)
+    tag.unlink(missing_ok=True)
+    tag.symlink_to("/etc/passwd")
+    registry.send("GET", "/v2/hello/manifests/latest", seconds=60)
+
+
+def test_cache_that_others_write_to(simple, directory):
+    cache = directory / "cache"
+    cache.mkdir()
+    cache.chmod(0o777)
+    config = directory / "flakehub.conf"
+    config.write_text(f"cache-dir = {cache}\n[flake]\nurl = {simple}\n")
+    result = run([FLAKEHUB, "--config", config, "build", "hello"],
+                 env=nix.environment(directory))
+    assert result.status == 1 and "other users" in result.err, str(result)
+
+
+UNITS = sorted((ROOT / "systemd").glob("flakehub*"))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_units(unit, directory):
+    """systemd takes them as they are. Their programs need not be here."""
+    copy = directory / "units"
+    copy.mkdir()
+    for other in UNITS:
+        text = re.sub(r"^(ExecStart=)\S+", r"\1/bin/true", other.read_text(),
+                      flags=re.M)
+        (copy / other.name).write_text(text)
+    result = run(["systemd-analyze", "verify", "--man=no",
+                  copy / unit.name])
+    assert unit.name not in result.err, result.err
+
+
+@pytest.mark.parametrize("unit", [unit for unit in UNITS
+                                  if unit.suffix == ".service"],
+                         ids=lambda unit: unit.name)
+def test_exposure(unit):
+    """No more than SECURITY.md says."""
+    out = run(["systemd-analyze", "security", "--offline=true",
+               "--no-pager", unit]).out
+    figure = re.search(r"exposure level for \S+: (\d+\.\d)", out)
+    said = re.search(rf"`{unit.name}` \| (\d+\.\d)",
+                     (ROOT / "SECURITY.md").read_text())
+    assert figure and said and figure[1] == said[1], out[-2000:]
