@@ -275,6 +275,65 @@ def oci_path_as_digest(dest):
     return "key 'digest'"
 
 
+def n2c(dest, **layer):
+    """nix2container's JSON of one layer."""
+    digest = "sha256:" + "ab" * 32
+    dest.write_text(json.dumps({
+        "version": 1, "image-config": {}, "arch": "amd64", "layers": [{
+            "digest": digest, "diff_ids": digest, "size": 1,
+            "mediatype": "application/vnd.oci.image.layer.v1.tar",
+            **layer}]}))
+
+
+def n2c_digest_of_another_algorithm(dest):
+    n2c(dest, digest="sha512:" + "ab" * 64)
+    return "key 'layers[0]': key 'digest'"
+
+
+def n2c_path_outside(dest):
+    n2c(dest, paths=[{"path": "/etc/passwd"}])
+    return "expected a path in the image's closure, not /etc/passwd"
+
+
+def n2c_layer_path_outside(dest):
+    n2c(dest, **{"layer-path": "/etc/passwd"})
+    return "expected a path in the image's closure, not /etc/passwd"
+
+
+def n2c_neither_paths_nor_layer_path(dest):
+    n2c(dest)
+    return "expected 'paths' or 'layer-path'"
+
+
+def n2c_negative_size(dest):
+    n2c(dest, size=-1, paths=[])
+    return "key 'size': expected a number of bytes"
+
+
+def n2c_media_type(dest):
+    n2c(dest, mediatype="text/html", paths=[])
+    return "media type text/html"
+
+
+def n2c_compressed_paths(dest):
+    n2c(dest, mediatype="application/vnd.oci.image.layer.v1.tar+gzip",
+        paths=[])
+    return "a layer of paths is a plain tar"
+
+
+def n2c_newer_version(dest):
+    n2c(dest)
+    dest.write_text(dest.read_text().replace('"version": 1', '"version": 2'))
+    return "key 'version': expected 1, not 2"
+
+
+def n2c_json_of_100_mb(dest):
+    with open(dest, "wb") as f:
+        f.write(b'{"version": 1, "image-config": {}, "layers": [')
+        f.truncate(100_000_000)
+    return "is no image and no package"
+
+
 REASONS = {name.replace("_", "-"): function
            for name, function in dict(globals()).items()
            if name.startswith(("archive_", "oci_", "n2c_"))}
