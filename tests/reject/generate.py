@@ -159,25 +159,27 @@ def archive_config_of_100_mb(dest):
     return "config.json has more than"
 
 
-def archive_bomb(dest):
-    """6 GiB of zeros in 6 MB, as a member of a gzip."""
+def zeros(count, head=b""):
+    """A gzip of head and that many MiB of zeros. Each is compressed to the
+    same bytes; the checksum at the end is never reached."""
     compressor = zlib.compressobj(1, zlib.DEFLATED, 31)
+    start = compressor.compress(head) + compressor.flush(zlib.Z_FULL_FLUSH)
+    block = (compressor.compress(bytes(1 << 20)) +
+             compressor.flush(zlib.Z_FULL_FLUSH))
+    return start + block * count + compressor.flush()
+
+
+def archive_bomb(dest):
+    """6 GiB of zeros in 30 MB, as a member of a gzip."""
     info = entry("zeros")
     info.size = 6 << 30
-    with open(dest, "wb") as f:
-        f.write(compressor.compress(info.tobuf()))
-        for _ in range(6 << 10):
-            f.write(compressor.compress(bytes(1 << 20)))
-        f.write(compressor.flush())
+    dest.write_bytes(zeros(6 << 10, info.tobuf()))
     return "expands to more than"
 
 
 def archive_layer_bomb(dest):
     """The same as a layer."""
-    compressor = zlib.compressobj(1, zlib.DEFLATED, 31)
-    layer = b"".join(compressor.compress(bytes(1 << 20))
-                     for _ in range(6 << 10)) + compressor.flush()
-    write(dest, members(layer, "ab" * 32))
+    write(dest, members(zeros(6 << 10), "ab" * 32))
     return "expands to more than"
 
 
