@@ -117,8 +117,9 @@ static pid_t start_builder(const struct state *state, const struct order *order)
 		order->is_task ? "run-task" : "build",
 		"--config",
 		state->keeper->settings_file,
-		"--lazy",
-		order_str(order, image),
+		/* Tasks have no layers to leave. */
+		order->is_task ? order_str(order, image) : "--lazy",
+		order->is_task ? NULL : order_str(order, image),
 		NULL,
 	};
 	struct spawn spawn = SPAWN_INIT;
