@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "common/resolve.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,9 +60,33 @@ static int parse(const struct resolve *r, struct flakeref *ref, struct err *err)
 	return ref->kind == FLAKEREF_FOLDER ? folder_to_git(ref, err) : 0;
 }
 
+static int64_t monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Of refresh-timeout, what is left since began_ms. */
+static int time_left_ms(const struct resolve *r, int64_t began_ms)
+{
+	int64_t left_ms = r->settings->refresh_timeout * 1000 -
+			  (monotonic_ms() - began_ms);
+
+	return left_ms <= 0 ? 0 : left_ms < INT_MAX ? (int)left_ms : INT_MAX;
+}
+
+static int no_answer(const struct resolve *r, struct err *err)
+{
+	return err_set(err, ERR_UPSTREAM, "git did not end within %jd s",
+		       (intmax_t)r->settings->refresh_timeout);
+}
+
 /*
  * One ls-remote serves all who wait for it: whoever gets the lock looks
- * whether another asked since it began to wait.
+ * whether another asked since it began to wait. The wait counts, else those
+ * who ask a host that hangs would do so one after another.
  */
 static int ask_git(const struct resolve *r, const struct flakeref *ref,
 		   struct git_refs *refs, struct err *err)
@@ -70,19 +95,23 @@ static int ask_git(const struct resolve *r, const struct flakeref *ref,
 	autostrbuf text = STRBUF_INIT;
 	autoclose int lock = -1;
 	char name[DIGEST_HEX_SIZE + 8], hex[DIGEST_HEX_SIZE];
-	int64_t began = time(NULL);
+	int64_t began = time(NULL), began_ms = monotonic_ms();
+	int left_ms;
 
 	snprintf(name, sizeof(name), "refs.%s", digest_hex(&r->flake->id, hex));
-	lock = cache_lock(r->cache, name, -1, err);
+	lock = cache_lock(r->cache, name, time_left_ms(r, began_ms), err);
 	if (lock < 0)
-		return -1;
+		return err->code == ERR_BUSY ? no_answer(r, err) : -1;
 	if (!cache_get_refs(r->cache, &r->flake->id, &record, &text, err) &&
 	    record.asked > began)
 		return git_refs_parse(refs, text.buf, text.len, err);
 	strbuf_reset(&text);
-	if (git_ls_remote(ref->clone_url, r->env,
-			  r->settings->refresh_timeout * 1000, &text, err) ||
-	    git_refs_parse(refs, text.buf, text.len, err))
+	left_ms = time_left_ms(r, began_ms);
+	if (!left_ms)
+		return no_answer(r, err);
+	if (git_ls_remote(ref->clone_url, r->env, left_ms, &text, err))
+		return time_left_ms(r, began_ms) ? -1 : no_answer(r, err);
+	if (git_refs_parse(refs, text.buf, text.len, err))
 		return -1;
 	record.asked = time(NULL);
 	return cache_put_refs(r->cache, &r->flake->id, &record, text.buf,

@@ -244,6 +244,26 @@ def test_host_that_never_answers(make_registry, repository, daemon):
         assert time.monotonic() - started < 8
 
 
+def test_many_images_of_a_host_that_never_answers(make_registry, daemon):
+    """They wait side by side for refresh-timeout, not one after another."""
+    registry = make_registry(daemon.url("infra"), settings=[
+        "refresh-timeout = 3s"])
+    daemon.stop()
+    names = ["hello", "args", "many", "owned", "now", "twice", "packages"]
+    with socket.socket() as hole:
+        hole.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        hole.bind(("127.0.0.1", daemon.port))
+        hole.listen(100)
+        started = time.monotonic()
+        replies = at_once([
+            lambda name=name: registry.get(f"/v2/{name}/manifests/latest")
+            for name in names])
+        assert time.monotonic() - started < 12
+    for reply in replies:
+        assert reply.status in (403, 404)
+        assert "within 3 s" in reply.error()[1], str(reply)
+
+
 def test_refreshes_go_on_beside_a_build(make_registry, fresh, directory):
     """max-builds = 1 and a slow build under way: what is warm is served, and
     refreshed."""
