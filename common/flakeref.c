@@ -111,6 +111,26 @@ static int set_rev(struct flakeref *ref, const char *rev, struct err *err)
 	return 0;
 }
 
+/* HOST or HOST:PORT. A password with a '/' in it would look like a port. */
+static bool has_bad_port(const char *host, size_t len)
+{
+	const char *colon;
+
+	if (len && *host == '[') {
+		const char *bracket = memchr(host, ']', len);
+
+		if (!bracket)
+			return true;
+		len -= (size_t)(bracket + 1 - host);
+		host = bracket + 1;
+	}
+	colon = memchr(host, ':', len);
+	if (!colon)
+		return false;
+	len -= (size_t)(colon + 1 - host);
+	return strspn(colon + 1, "0123456789") < len;
+}
+
 static int read_param(struct flakeref *ref, const char *param, size_t len,
 		      struct strbuf *kept, char **host, struct err *err)
 {
@@ -133,6 +153,11 @@ static int read_param(struct flakeref *ref, const char *param, size_t len,
 	if (!strncmp(param, "rev=", 4))
 		return set_rev(ref, value, err);
 	if (!strncmp(param, "host=", 5)) {
+		if (strpbrk(value, "@/?#") ||
+		    has_bad_port(value, strlen(value)))
+			return err_set(err, ERR_MALFORMED,
+				       "host= is a host's name, with :PORT at "
+				       "most; credentials may be a netrc file");
 		free(*host);
 		*host = xstrdup(value);
 	}
@@ -211,9 +236,36 @@ static bool has_useless_password(const struct flakeref *ref)
 	if (!user || !strncmp(ref->clone_url, "http", 4))
 		return false;
 	user += 3;
-	end = memchr(user, '@', strcspn(user, "/"));
+	end = memrchr(user, '@', strcspn(user, "/"));
 	colon = end ? memchr(user, ':', (size_t)(end - user)) : NULL;
 	return colon != NULL;
+}
+
+static bool is_http(const char *scheme, size_t len)
+{
+	return (len >= 4 && !strncmp(scheme + len - 4, "http", 4)) ||
+	       (len >= 5 && !strncmp(scheme + len - 5, "https", 5));
+}
+
+static int check_http_host(const char *url, struct err *err)
+{
+	const char *host = strstr(url, "://"), *at;
+	size_t len;
+
+	if (!host || !is_http(url, (size_t)(host - url)))
+		return 0;
+	host += 3;
+	len = strcspn(host, "/?");
+	at = memrchr(host, '@', len);
+	if (at) {
+		len -= (size_t)(at + 1 - host);
+		host = at + 1;
+	}
+	if (has_bad_port(host, len))
+		return err_set(err, ERR_MALFORMED,
+			       "a port is digits; in a user's name or "
+			       "password '/' is written %%2F and '?' %%3F");
+	return 0;
 }
 
 static int parse(struct flakeref *ref, const char *text, struct err *err)
@@ -232,6 +284,8 @@ static int parse(struct flakeref *ref, const char *text, struct err *err)
 		return err_set(err, ERR_MALFORMED,
 			       "a flake reference here has no '#': the "
 			       "repository name says which output");
+	if (check_http_host(text, err))
+		return -1;
 	ref->kind = scheme->kind;
 	if (read_query(ref, text[len] ? text + len + 1 : "", &host, err))
 		return -1;
@@ -295,12 +349,6 @@ static bool is_netrc_word(const char *s)
 		if ((unsigned char)*p <= ' ' || *p == 0x7f)
 			return false;
 	return *s && *s != '"' && *s != '#';
-}
-
-static bool is_http(const char *scheme, size_t len)
-{
-	return (len >= 4 && !strncmp(scheme + len - 4, "http", 4)) ||
-	       (len >= 5 && !strncmp(scheme + len - 5, "https", 5));
 }
 
 int flakeref_take_login(char *text, struct login *login, struct err *err)

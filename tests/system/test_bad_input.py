@@ -89,6 +89,10 @@ SETTINGS = {
         ["take no password", "credentials"]),
     "another": ("[flake]\nurl = git://git:hunter2@host/x\n", 2,
                 ["take no password"]),
+    "a password with a slash": (
+        "[flake]\nurl = git+https://me:hunter2/x@host/x\n", 2, ["%2F"]),
+    "a password in host=": (
+        "[flake]\nurl = github:o/r?host=me:hunter2@host\n", 2, ["host="]),
     "a system twice": ("systems = x86_64-linux x86_64-linux\n", 1, ["twice"]),
     "no system": ("systems = amd64\n", 1, ["x86_64-linux"]),
     "relative credentials": ("[flake]\nurl = /x\ncredentials = x\n", 3,

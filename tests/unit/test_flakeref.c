@@ -50,6 +50,11 @@ static void test_parse(void **state)
 		  "github:o/r/" REV, FLAKEREF_FORGE },
 		{ "gitlab:g%2Fsub/r?ref=dev", "https://gitlab.com/g/sub/r.git",
 		  "dev", NULL, "gitlab:g%2Fsub/r/" REV, FLAKEREF_FORGE },
+		{ "github:o/r?host=[::1]:443", "https://[::1]:443/o/r.git",
+		  NULL, NULL, "github:o/r/" REV "?host=[::1]:443",
+		  FLAKEREF_FORGE },
+		{ "git+http://u:p@[::1]:80/r", "http://u:p@[::1]:80/r", NULL,
+		  NULL, NULL, FLAKEREF_GIT },
 		{ "sourcehut:~me/r", "https://git.sr.ht/~me/r", NULL, NULL,
 		  "sourcehut:~me/r/" REV, FLAKEREF_FORGE },
 		{ "https://h/x.tar.gz?dir=a", NULL, NULL, NULL, NULL,
@@ -96,6 +101,12 @@ static void test_malformed(void **state)
 		{ "git+https://h/r?ref=%00", "broken escape" },
 		{ "git+https://h/r?shallow", "key=value" },
 		{ "git+https://u:geheim@h/r?rev=geheim", "40 lowercase" },
+		{ "git+https://u:ge/heim@h/r", "%2F" },
+		{ "https://u:ge?geheim=@h/r", "%3F" },
+		{ "github:o/r?host=u:geheim@h", "host=" },
+		{ "github:o/r?host=u%3Ageheim%40h", "host=" },
+		{ "github:o/r?host=u:geheim", "host=" },
+		{ "git+ssh://git@h:geheim@h/r", "no password" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
