@@ -18,6 +18,7 @@
 #include "common/lease.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/record.h"
 
 #include "common/banned.h"
 
@@ -258,6 +259,21 @@ static int add_needs(struct taking *t, struct inventory_image *image,
 	return 0;
 }
 
+/* The layers of a lazy record are made when they are asked for. */
+static bool is_lazy(const struct taking *t, const struct inventory_image *image)
+{
+	const struct digest *digest = &t->inventory->blobs[image->blob].digest;
+	autorecord record = RECORD_INIT;
+	autostrbuf body = STRBUF_INIT;
+	struct image_head head;
+	struct err ignored;
+
+	return !cache_peek_record(t->cache, &image->names[0], digest, &head,
+				  &body, &ignored) &&
+	       !record_parse(&record, body.buf, body.len, "record", &ignored) &&
+	       record.lazy;
+}
+
 /* O_NOATIME: that we read it is no use of it. */
 static void read_image(struct taking *t, struct inventory_image *image)
 {
@@ -270,8 +286,11 @@ static void read_image(struct taking *t, struct inventory_image *image)
 			     O_RDONLY | O_NONBLOCK | O_NOATIME);
 
 	if (fd >= 0 && !json_read(&json, fd, MANIFEST_MAX, path, &err) &&
-	    !add_needs(t, image, json, &err))
+	    !add_needs(t, image, json, &err)) {
+		if (image->is_broken && is_lazy(t, image))
+			image->is_broken = false;
 		return;
+	}
 	/* It cannot be served either. */
 	if (err.code)
 		log_err(&err, "event", "malformed-manifest", NULL);
