@@ -98,23 +98,49 @@ static int libarchive_error(const struct reader *r, struct err *err)
 		       message ? message : "cannot be read as an archive");
 }
 
+/* What fd is compressed in, by its magic. */
+static int filter_of(int fd)
+{
+	static const struct {
+		const char *magic;
+		size_t len;
+		int filter;
+	} rows[] = {
+		{ "\x1f\x8b", 2, ARCHIVE_FILTER_GZIP },
+		{ "\x28\xb5\x2f\xfd", 4, ARCHIVE_FILTER_ZSTD },
+		{ "\xfd\x37zXZ", 6, ARCHIVE_FILTER_XZ },
+		{ "BZh", 3, ARCHIVE_FILTER_BZIP2 },
+	};
+	char magic[6] = "";
+	ssize_t n = pread(fd, magic, sizeof(magic), 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (n >= (ssize_t)rows[i].len &&
+		    !memcmp(magic, rows[i].magic, rows[i].len))
+			return rows[i].filter;
+	return ARCHIVE_FILTER_NONE;
+}
+
 /*
  * Read fd from its start, as a tar or, if raw, whatever is compressed in it.
- * The filters are named one by one: some of the others run programs.
+ * It has one filter, which libarchive is told and does not look for: some
+ * run programs, and it would put one on another, of which a second may take
+ * many GB from the first and give nothing, so that no count of what comes out
+ * ends it.
  */
 static int reader_open(struct reader *r, const char *file, int fd, bool raw,
 		       struct err *err)
 {
+	int filter = filter_of(fd);
+
 	r->file = file;
 	r->a = archive_read_new();
 	if (!r->a)
 		abort();
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return err_errno(err, "%s", file);
-	if (archive_read_support_filter_gzip(r->a) != ARCHIVE_OK ||
-	    archive_read_support_filter_zstd(r->a) != ARCHIVE_OK ||
-	    archive_read_support_filter_xz(r->a) != ARCHIVE_OK ||
-	    archive_read_support_filter_bzip2(r->a) != ARCHIVE_OK ||
+	if ((filter != ARCHIVE_FILTER_NONE &&
+	     archive_read_append_filter(r->a, filter) != ARCHIVE_OK) ||
 	    (raw ? archive_read_support_format_raw(r->a)
 		 : archive_read_support_format_tar(r->a)) != ARCHIVE_OK)
 		return err_set(err, ERR_SYSTEM,

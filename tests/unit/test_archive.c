@@ -9,6 +9,7 @@
 
 #include <archive.h>
 #include <cmocka.h>
+#include <zlib.h>
 
 #include "common/alloc.h"
 #include "common/archive.h"
@@ -319,6 +320,30 @@ static void test_damaged(void **state)
 	assert_int_equal(err.code, ERR_UNKNOWN);
 }
 
+/* Else a few KB could be many GB of gzip that holds nothing. */
+static void test_compressed_twice(void **state)
+{
+	autoarchiveimage image = ARCHIVE_IMAGE_INIT;
+	struct err err = ERR_INIT;
+	char data[65536];
+	size_t len;
+	gzFile gz;
+	FILE *f;
+
+	pack(file, saved, ARRAY_SIZE(saved), ARCHIVE_FILTER_GZIP);
+	f = fopen(file, "rb");
+	assert_non_null(f);
+	len = fread(data, 1, sizeof(data), f);
+	fclose(f);
+	assert_in_range(len, 1, sizeof(data) - 1);
+	gz = gzopen(file, "wb");
+	assert_non_null(gz);
+	assert_int_equal(gzwrite(gz, data, (unsigned)len), len);
+	assert_int_equal(gzclose(gz), Z_OK);
+	assert_int_equal(archive_image_read(&image, file, &err), -1);
+	assert_int_equal(err.code, ERR_MALFORMED);
+}
+
 static void test_huge_manifest(void **state)
 {
 	size_t len = ARCHIVE_MANIFEST_MAX + 1;
@@ -403,6 +428,7 @@ int main(void)
 		cmocka_unit_test(test_refuses),
 		cmocka_unit_test(test_stream_refuses),
 		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_compressed_twice),
 		cmocka_unit_test(test_huge_manifest),
 		cmocka_unit_test(test_huge_entry),
 	};
