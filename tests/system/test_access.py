@@ -72,8 +72,13 @@ class Site:
                 f'  ca = "{self.certificates}/{name}/ca.crt"\n')
             self.docker_certificates.append(
                 pathlib.Path("/etc/docker/certs.d") / name)
-        self.registries = {
-            key: self.start(*key, flake) for key in PORTS}
+        self.registries = {}
+        try:
+            for key in PORTS:
+                self.registries[key] = self.start(*key, flake)
+        except BaseException:
+            self.stop()
+            raise
 
     def start(self, server, kind, flake):
         folder = self.directory / f"{server}-{kind}"
@@ -94,7 +99,8 @@ class Site:
             environment=nix.environment(folder, FLAKEHUB_HOLD_MS=700),
             web={"more": lines, "words": words,
                  "prefix": self.network.prefix,
-                 "is_up": lambda: self.curl(port, "/healthz").status == 0})
+                 # /healthz may say that it is not well: that is up.
+                 "is_up": lambda: self.curl(port, "/nothing").out})
 
     def curl(self, port, path, *args):
         return run([*self.network.prefix, "curl", "--silent", "--fail-with-body",

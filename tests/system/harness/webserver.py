@@ -99,8 +99,12 @@ class WebServer:
             argv = [program(name), "-c", file, "-p", directory,
                     "-e", directory / "error.log", "-g", "daemon off;"]
         self.process = Process([*prefix, *argv], directory / f"{name}.out")
-        wait_for(f"{name} listens", lambda: self.process.assert_running()
-                 and (is_up() if is_up else accepts(self.port)))
+        try:
+            wait_for(f"{name} listens", lambda: self.process.assert_running()
+                     and (is_up() if is_up else accepts(self.port)))
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self):
         self.process.stop()
