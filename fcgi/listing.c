@@ -23,7 +23,10 @@ static void page_release(struct page *page)
 }
 #define autopage __attribute__((cleanup(page_release))) struct page
 
-/* The value of key in the query, decoded, the caller's; NULL without it. */
+/*
+ * The value of key in the query, the caller's; NULL without it. Decoded, but
+ * as it stands if it has a broken escape: that is no number, either.
+ */
 static char *query_value(const char *query, const char *key)
 {
 	size_t key_len = strlen(key);
@@ -32,9 +35,12 @@ static char *query_value(const char *query, const char *key)
 		size_t len = strcspn(query, "&");
 
 		if (len > key_len && !memcmp(query, key, key_len) &&
-		    query[key_len] == '=')
-			return url_decode(query + key_len + 1,
-					  len - key_len - 1);
+		    query[key_len] == '=') {
+			const char *raw = query + key_len + 1;
+			char *value = url_decode(raw, len - key_len - 1);
+
+			return value ? value : xstrndup(raw, len - key_len - 1);
+		}
 		query += len;
 		query += *query == '&';
 	}
@@ -133,10 +139,48 @@ static void send_names(const struct call *call, const struct page *page,
 	send_json(json, response);
 }
 
-/* The failure of a task that was done for this call. */
-static bool has_failed(const struct call *call)
+/*
+ * The failure that this call is to be told about: of the task that was done
+ * for it, or on its first turn of the same task shortly before. NULL if there
+ * is none.
+ */
+static const struct err *failure_of(const struct service *service,
+				    const struct call *call, int64_t max_age,
+				    struct failure *record)
 {
-	return call->turn == TURN_FAILED;
+	struct digest key;
+	struct err ignored;
+
+	if (call->turn == TURN_FAILED)
+		return call->failure;
+	order_key(&call->order, &key);
+	if (call->turn == TURN_BUILT ||
+	    cache_get_failure(service->cache, &key, record, &ignored) ||
+	    endpoint_age(record->when) >= max_age)
+		return NULL;
+	return &record->err;
+}
+
+static int found_tag(const struct tag *tag, void *found)
+{
+	*(bool *)found = true;
+	return 1;
+}
+
+/* A package of a branch alone is in no list of names, but was pulled. */
+static bool is_repository(const struct service *service,
+			  const struct flake_settings *flake,
+			  const struct repository_name *name,
+			  const char *attribute)
+{
+	struct err ignored;
+	bool found = false;
+
+	if (catalog_has(service->cache, flake, attribute))
+		return true;
+	return !cache_each_tag(service->cache, name, found_tag, &found,
+			       &ignored) &&
+	       found;
 }
 
 /*
@@ -153,27 +197,31 @@ enum answer tags_answer(const struct service *service, struct call *call,
 	autopage page = { .n = 0 };
 	struct err err = ERR_INIT;
 	int64_t asked = 0;
+	const struct err *failure;
+	struct failure record;
 	bool known;
 
 	if (!flake || parse_page(call, &page, response))
 		return ANSWER_NOW;
 	settings_find_flake(service->settings, &call->target->name, &attribute);
-	if (!catalog_has(service->cache, flake, attribute)) {
+	if (!is_repository(service, flake, &call->target->name, attribute)) {
 		response_error(response, PROBLEM_NAME_UNKNOWN,
 			       "there is no repository %s",
 			       call->target->name.text);
 		return ANSWER_NOW;
 	}
+	call->order.is_task = true;
+	task_init(&call->order.task, TASK_TAGS, flake->name);
+	failure =
+		failure_of(service, call, flake->image.error_max_age, &record);
 	known = !catalog_tags(service->cache, flake, &tags, &asked, &err);
-	if (known && (call->turn != TURN_FIRST ||
+	if (known && (failure || call->turn != TURN_FIRST ||
 		      endpoint_age(asked) < flake->image.max_age)) {
 		send_tags(call, &page, &tags, response);
 		return ANSWER_NOW;
 	}
-	call->order.is_task = true;
-	task_init(&call->order.task, TASK_TAGS, flake->name);
-	return has_failed(call) ? endpoint_failed(call, call->failure, response)
-				: endpoint_build(call, response);
+	return failure ? endpoint_failed(call, failure, response)
+		       : endpoint_build(call, response);
 }
 
 /*
@@ -187,6 +235,8 @@ enum answer catalog_answer(const struct service *service, struct call *call,
 	autonames names = NAME_LIST_INIT;
 	autopage page = { .n = 0 };
 	struct err err = ERR_INIT;
+	const struct err *failure;
+	struct failure record;
 	int64_t asked = 0;
 
 	if (parse_page(call, &page, response))
@@ -195,13 +245,16 @@ enum answer catalog_answer(const struct service *service, struct call *call,
 		return endpoint_cache_failed(call, &err, response);
 	call->order.is_task = true;
 	task_init(&call->order.task, TASK_NAMES, "");
-	if (!asked && settings->nr_flakes && call->turn == TURN_FIRST)
+	failure = failure_of(service, call, settings->image.error_max_age,
+			     &record);
+	if (!asked && settings->nr_flakes && call->turn == TURN_FIRST &&
+	    !failure)
 		return ANSWER_LATER;
 	/* Flakes that cannot be asked do not hide the others. */
-	if (has_failed(call) && !names.nr)
-		return endpoint_failed(call, call->failure, response);
+	if (failure && !names.nr)
+		return endpoint_failed(call, failure, response);
 	send_names(call, &page, &names, response);
-	return call->turn == TURN_FIRST &&
+	return call->turn == TURN_FIRST && !failure &&
 			       endpoint_age(asked) >= settings->image.max_age
 		       ? ANSWER_AND_REFRESH
 		       : ANSWER_NOW;

@@ -89,7 +89,7 @@ def test_follow_links(registry, step):
 @both
 @pytest.mark.parametrize("where", ("hello/tags/list", "_catalog"))
 @pytest.mark.parametrize("n", ("-1", "", "x", "1x", "+1", "%31%", "1.0",
-                               "0x10"))
+                               "0x10", "%zz"))
 def test_bad_n(registry, where, n):
     reply = registry.get(f"/v2/{where}?n={n}")
     if n == "%31%":
@@ -179,6 +179,22 @@ def test_nothing_waits(make_registry, fresh, directory):
         registry.get("/v2/_catalog?n=5")
         registry.get("/v2/hello/tags/list?n=5")
     time.sleep(0.3)
+    assert log.read_text() == calls
+
+
+def test_catalog_does_not_wait_for_a_gone_flake_again(make_registry, fresh,
+                                                     directory):
+    """What failed shortly before is not asked again for every request."""
+    path, log = nix.counting_path(directory, ["git"])
+    registry = make_registry(
+        fresh(), flakes={"gone": "git://127.0.0.1:1/x"},
+        settings=["error-max-age = 1h", nix.COUNTED],
+        environment=nix.environment(directory, path=path))
+    for _ in range(3):
+        names = registry.get("/v2/_catalog").json()["repositories"]
+        assert "hello" in names
+        calls = log.read_text()
+    registry.get("/v2/_catalog")
     assert log.read_text() == calls
 
 
