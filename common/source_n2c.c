@@ -46,9 +46,16 @@ static int read_json(struct json_object **json, const char *file,
 		*err = why;
 		return fd < 0 ? -1 : err_errno(err, "%s", file);
 	}
-	if (!S_ISREG(st.st_mode) || st.st_size > CONF_MAX ||
-	    pread(fd, &first, 1, 0) != 1 || first != '{' ||
-	    json_read(json, fd, CONF_MAX, file, &why))
+	if (!S_ISREG(st.st_mode) || pread(fd, &first, 1, 0) != 1 ||
+	    first != '{')
+		return 0;
+	/* Whatever image it was to be. */
+	if (st.st_size > CONF_MAX)
+		return err_set(err, ERR_MALFORMED,
+			       "%s: a JSON of %jd bytes, and an image's has "
+			       "%u at most",
+			       file, (intmax_t)st.st_size, CONF_MAX);
+	if (json_read(json, fd, CONF_MAX, file, &why))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (!json_object_object_get_ex(*json, keys[i], NULL))

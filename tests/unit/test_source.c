@@ -434,6 +434,20 @@ static void test_unknown_kinds(void **state)
 	assert_string_equal(err.msg, PATH("vanished") " is not there");
 }
 
+/* 100 MB that begin as JSON are refused for their size, unread. */
+static void test_huge_json(void **state)
+{
+	autofree char *real = xasprintf("%s/" HASH "-file", store);
+	autosource source = SOURCE_INIT;
+	struct err err;
+
+	put(PATH("file"), "{\"version\":1,", 13);
+	assert_int_equal(truncate(real, 100000000), 0);
+	assert_int_equal(open_at(&source, PATH("file"), 9, &err), -1);
+	assert_int_equal(err.code, ERR_MALFORMED);
+	assert_non_null(strstr(err.msg, "100000000 bytes"));
+}
+
 static void open_package(struct source *source, const char *system,
 			 const struct probe *probe)
 {
@@ -553,6 +567,7 @@ int main(void)
 		cmocka_unit_test(test_script),
 		cmocka_unit_test(test_package),
 		cmocka_unit_test(test_unknown_kinds),
+		cmocka_unit_test(test_huge_json),
 		cmocka_unit_test(test_known_by_content),
 	};
 
