@@ -107,10 +107,14 @@ class Process:
         return True
 
     def signal_group(self, number):
-        try:
-            os.killpg(self.pid, number)
-        except ProcessLookupError:
-            pass
+        """Signal what is left of its group; not another's of that id."""
+        ours = descendants()
+        for pid in ours:
+            try:
+                if os.getpgid(pid) == self.pid:
+                    os.kill(pid, number)
+            except ProcessLookupError:
+                pass
 
     def stop(self, number=signal.SIGTERM, seconds=10):
         """Ask it to end, then end its whole group; returns its status."""
