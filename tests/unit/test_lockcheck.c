@@ -87,8 +87,8 @@ static void test_malformed(void **state)
 		"{\"nodes\":{\"x\":{\"locked\":{}}}}",
 		"{\"nodes\":{\"x\":{\"locked\":{\"type\":1}}}}",
 		"{\"nodes\":{\"x\":{\"locked\":{\"type\":\"path\"}}}}",
-		"{\"nodes\":{\"x\":{\"locked\":{\"type\":\"git\","
-		"\"url\":{}}}}}",
+		("{\"nodes\":{\"x\":{\"locked\":{\"type\":\"git\","
+		 "\"url\":{}}}}}"),
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
