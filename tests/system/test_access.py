@@ -116,7 +116,7 @@ class Site:
         for registry in self.registries.values():
             registry.stop()
         for folder in self.docker_certificates:
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
         self.network.stop()
 
 

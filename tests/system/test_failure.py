@@ -322,7 +322,7 @@ def test_corrupt_files_in_the_cache(make_registry, simple):
 
 def test_terminated_build(make_registry, fresh):
     """SIGTERM and SIGINT end a builder and its Nix; the next starts over."""
-    registry = make_registry(fresh(seconds=3))
+    registry = make_registry(fresh(seconds=10))
     for number in signal.SIGTERM, signal.SIGINT:
         popen = subprocess.Popen([FLAKEHUB, "build", "slow"],
                                  env=registry.environment,
@@ -331,7 +331,7 @@ def test_terminated_build(make_registry, fresh):
         time.sleep(1.5)
         assert popen.poll() is None
         popen.send_signal(number)
-        status = popen.wait(10)
+        status = popen.wait(20)
         assert status in (1, -number, 128 + number)
     registry.build("slow").ok()
     assert_whole(registry.cache)
