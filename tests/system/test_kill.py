@@ -104,7 +104,7 @@ def test_keeper_starts_the_responder_again(make_registry, simple):
 @pytest.mark.sanitized
 def test_build_outlives_the_keeper(make_registry, fresh):
     """The responder and the keeper go; the builder publishes."""
-    registry = make_registry(fresh(seconds=4))
+    registry = make_registry(fresh(seconds=15))
     fetch.Connection(registry.port, "GET", "/v2/slow/manifests/latest")
     wait_for("the builder", lambda: responders(registry)[2], 20)
     time.sleep(1)
