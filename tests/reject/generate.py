@@ -333,7 +333,7 @@ def n2c_json_of_100_mb(dest):
     with open(dest, "wb") as f:
         f.write(b'{"version": 1, "image-config": {}, "layers": [')
         f.truncate(100_000_000)
-    return "is no image and no package"
+    return "a JSON of 100000000 bytes"
 
 
 REASONS = {name.replace("_", "-"): function
