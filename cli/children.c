@@ -13,10 +13,10 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 
 #include "common/banned.h"
 
@@ -129,14 +129,6 @@ static void ignore(void *arg, pid_t pid, int status)
 {
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* Has somebody asked again? */
 static bool is_asked(int signals)
 {
@@ -150,12 +142,12 @@ static bool is_asked(int signals)
 
 void children_end(int signals)
 {
-	int64_t kill_at = now_ms() + TERM_MS, next = 0;
+	int64_t kill_at = clock_monotonic_ms() + TERM_MS, next = 0;
 
 	/* Without children there are no descendants: we would have them. */
 	while (children_reap(ignore, NULL)) {
 		struct pollfd fd = { .fd = signals, .events = POLLIN };
-		int64_t now = now_ms();
+		int64_t now = clock_monotonic_ms();
 		bool late = now >= kill_at;
 
 		if (now > kill_at + KILL_MS)

@@ -10,6 +10,7 @@
 #include "cli/human.h"
 #include "common/alloc.h"
 #include "common/cache.h"
+#include "common/clock.h"
 #include "common/confine.h"
 #include "common/flake.h"
 #include "common/json.h"
@@ -158,14 +159,6 @@ static void add_package(struct list *list, size_t nr,
 		add_row(list, &name);
 }
 
-static int64_t deadline(int64_t ms)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000 + ms;
-}
-
 /*
  * What latest is now, as for a pull. That is noted in the cache: where there
  * is none yet, or another user's, Nix alone is asked.
@@ -209,7 +202,7 @@ static int add_packages(struct list *list, const struct flake_settings *flake,
 	size_t nr = 0, before = list->nr;
 
 	open_cache(list->settings, &cache);
-	nix.deadline_ms = deadline(NAMES_TIMEOUT_MS);
+	nix.deadline_ms = clock_monotonic_ms() + NAMES_TIMEOUT_MS;
 	nix_configure(&nix, list->settings);
 	confine_init(&confine, &cache, list->settings, flake, NULL);
 	/* Its home folder is in the cache. */

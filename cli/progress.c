@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/human.h"
 #include "common/alloc.h"
+#include "common/clock.h"
 
 #include "common/banned.h"
 
@@ -28,14 +28,6 @@ struct progress {
 	uint64_t bytes;
 	int64_t started_ms, shown_ms;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static size_t columns(int fd)
 {
@@ -61,7 +53,7 @@ static void write_line(const struct progress *p, const char *text)
 static void show(struct progress *p, bool now)
 {
 	autostrbuf text = STRBUF_INIT;
-	int64_t ms = now_ms();
+	int64_t ms = clock_monotonic_ms();
 	char bytes[HUMAN_SIZE], rate[HUMAN_SIZE];
 
 	if (!p->terminal || (!now && ms - p->shown_ms < INTERVAL_MS))
@@ -114,7 +106,7 @@ static void on_layers(void *arg, size_t nr, uint64_t nar_bytes)
 
 	pthread_mutex_lock(&p->lock);
 	p->layers = nr;
-	p->started_ms = now_ms();
+	p->started_ms = clock_monotonic_ms();
 	show(p, true);
 	pthread_mutex_unlock(&p->lock);
 }

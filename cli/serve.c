@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/address.h"
@@ -21,6 +20,7 @@
 #include "cli/webserver.h"
 #include "common/alloc.h"
 #include "common/cache.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/spawn.h"
 
@@ -89,14 +89,6 @@ static void release(struct serve *s)
 	cleanup_close(&s->signals);
 	cleanup_close(&s->names);
 	strbuf_release(&s->names_text);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 static char *default_cache_dir(void)
@@ -378,7 +370,7 @@ static int take_signals(struct serve *s, struct err *err)
 
 static int serve(struct serve *s, struct err *err)
 {
-	int64_t deadline = now_ms() + START_MS;
+	int64_t deadline = clock_monotonic_ms() + START_MS;
 	bool ready = false;
 
 	for (;;) {
@@ -400,7 +392,7 @@ static int serve(struct serve *s, struct err *err)
 		if (ready) {
 			print_ready(s);
 			start_names(s);
-		} else if (now_ms() > deadline) {
+		} else if (clock_monotonic_ms() > deadline) {
 			return err_set(err, ERR_SYSTEM,
 				       "lighttpd does not listen");
 		}

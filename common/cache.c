@@ -15,6 +15,7 @@
 
 #include "common/alloc.h"
 #include "common/cachefile.h"
+#include "common/clock.h"
 
 #include "common/banned.h"
 
@@ -261,14 +262,6 @@ char *cache_root_path(const struct cache *cache, const char *name)
 	return xasprintf("%s/roots/%s", cache->path, name);
 }
 
-static int64_t monotonic_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* flock(2) has no deadline of its own. */
 static int flock_until(int fd, int64_t deadline_ms)
 {
@@ -279,7 +272,7 @@ static int flock_until(int fd, int64_t deadline_ms)
 			return 0;
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -1;
-		if (monotonic_ms() >= deadline_ms) {
+		if (clock_monotonic_ms() >= deadline_ms) {
 			errno = EWOULDBLOCK;
 			return -1;
 		}
@@ -303,7 +296,7 @@ static int lock_once(const struct cache *cache, const char *path,
 			rc = flock(fd, LOCK_EX);
 		while (rc && errno == EINTR);
 	} else {
-		rc = flock_until(fd, monotonic_ms() + timeout_ms);
+		rc = flock_until(fd, clock_monotonic_ms() + timeout_ms);
 	}
 	if (rc && errno == EWOULDBLOCK)
 		return err_set(err, ERR_BUSY, "%s in the cache is taken", path);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/composition.h"
 #include "common/confine.h"
 #include "common/archive.h"
@@ -20,14 +21,6 @@
 #include "common/space.h"
 
 #include "common/banned.h"
-
-static int64_t monotonic_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static int remake_index(struct image_work *work, const struct image_head *head,
 			const struct record *record, struct err *err)
@@ -241,7 +234,7 @@ int image_build(const struct image_build *build, struct image_head *head,
 	work.nix.arg = &work;
 	nix_configure(&work.nix, build->settings);
 	work.nix.deadline_ms =
-		monotonic_ms() + build->settings->build_timeout * 1000;
+		clock_monotonic_ms() + build->settings->build_timeout * 1000;
 	rc = look_again(&work, head, err);
 	if (!rc)
 		rc = build_locked(&work, head, err);

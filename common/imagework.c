@@ -7,19 +7,12 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/imagework.h"
 #include "common/log.h"
 #include "common/resolve.h"
 
 #include "common/banned.h"
-
-static int64_t monotonic_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static void write_log(struct image_work *work, const char *data, size_t len)
 {
@@ -168,7 +161,7 @@ int image_work_slot(struct image_work *work, struct err *err)
 		}
 		if (!told)
 			image_work_phase(work, "waiting for other builds");
-		if (monotonic_ms() > work->nix.deadline_ms)
+		if (clock_monotonic_ms() > work->nix.deadline_ms)
 			return err_set(err, ERR_TIMED_OUT,
 				       "other builds took all of "
 				       "build-timeout");

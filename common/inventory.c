@@ -13,6 +13,7 @@
 
 #include "common/alloc.h"
 #include "common/cachefile.h"
+#include "common/clock.h"
 #include "common/folder.h"
 #include "common/json.h"
 #include "common/lease.h"
@@ -41,17 +42,9 @@ void inventory_release(struct inventory *inventory)
 	*inventory = (struct inventory)INVENTORY_INIT;
 }
 
-static int64_t boottime_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 bool inventory_is_fresh(const struct inventory *inventory)
 {
-	return boottime_ms() - inventory->taken_ms < LEASE_S * 1000 / 2;
+	return clock_boottime_ms() - inventory->taken_ms < LEASE_S * 1000 / 2;
 }
 
 /* du(1) by hand: what a file of the cache is does not matter here. */
@@ -318,7 +311,7 @@ int inventory_take(struct inventory *inventory, const struct cache *cache,
 			    .err = err };
 
 	*inventory = (struct inventory){ .now = time(NULL),
-					 .taken_ms = boottime_ms() };
+					 .taken_ms = clock_boottime_ms() };
 	err->code = ERR_NONE;
 	if (inventory_size(cache, &inventory->bytes, err) ||
 	    add_blobs(&t, err) ||

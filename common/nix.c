@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/confine.h"
 #include "common/json.h"
 #include "common/limits.h"
@@ -140,14 +140,11 @@ static int fail(struct nix *nix, const char *command, int status,
 
 static int64_t left_ms(const struct nix *nix)
 {
-	struct timespec ts;
 	int64_t left;
 
 	if (nix->deadline_ms < 0)
 		return -1;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	left = nix->deadline_ms - (int64_t)ts.tv_sec * 1000 -
-	       ts.tv_nsec / 1000000;
+	left = nix->deadline_ms - clock_monotonic_ms();
 	return left > 0 ? left : 0;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/flakeref.h"
 
 #include "common/banned.h"
@@ -60,19 +61,11 @@ static int parse(const struct resolve *r, struct flakeref *ref, struct err *err)
 	return ref->kind == FLAKEREF_FOLDER ? folder_to_git(ref, err) : 0;
 }
 
-static int64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Of refresh-timeout, what is left since began_ms. */
 static int time_left_ms(const struct resolve *r, int64_t began_ms)
 {
 	int64_t left_ms = r->settings->refresh_timeout * 1000 -
-			  (monotonic_ms() - began_ms);
+			  (clock_monotonic_ms() - began_ms);
 
 	return left_ms <= 0 ? 0 : left_ms < INT_MAX ? (int)left_ms : INT_MAX;
 }
@@ -95,7 +88,7 @@ static int ask_git(const struct resolve *r, const struct flakeref *ref,
 	autostrbuf text = STRBUF_INIT;
 	autoclose int lock = -1;
 	char name[DIGEST_HEX_SIZE + 8], hex[DIGEST_HEX_SIZE];
-	int64_t began = time(NULL), began_ms = monotonic_ms();
+	int64_t began = time(NULL), began_ms = clock_monotonic_ms();
 	int left_ms;
 
 	snprintf(name, sizeof(name), "refs.%s", digest_hex(&r->flake->id, hex));

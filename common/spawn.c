@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 
 #include "common/banned.h"
 
@@ -136,22 +137,14 @@ pid_t spawn_start(const struct spawn *spawn, struct err *err)
 	return pid;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* SIGTERM to the group, 5 s, SIGKILL. Its leader is not reaped before. */
 static void end_group(pid_t pid)
 {
 	const struct timespec pause = { .tv_nsec = 20000000 };
-	int64_t deadline = now_ms() + 5000;
+	int64_t deadline = clock_monotonic_ms() + 5000;
 
 	kill(-pid, SIGTERM);
-	while (now_ms() < deadline) {
+	while (clock_monotonic_ms() < deadline) {
 		siginfo_t info = { .si_pid = 0 };
 
 		if (waitid(P_PID, (id_t)pid, &info,
@@ -196,7 +189,7 @@ static const char *name_of(const struct spawn_run *run)
 static int pump(const struct spawn_run *run, int out_fd, int err_fd,
 		struct strbuf *out, struct err *err)
 {
-	int64_t deadline = now_ms() + run->timeout_ms;
+	int64_t deadline = clock_monotonic_ms() + run->timeout_ms;
 	struct pollfd fds[2] = { { .fd = out_fd, .events = POLLIN },
 				 { .fd = err_fd, .events = POLLIN } };
 	size_t start = out->len;
@@ -205,7 +198,7 @@ static int pump(const struct spawn_run *run, int out_fd, int err_fd,
 	int rc = 0;
 
 	while (!rc && (fds[0].fd >= 0 || fds[1].fd >= 0)) {
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - clock_monotonic_ms();
 		int wait = left > 60000 ? 60000 : (int)left;
 		ssize_t n;
 

@@ -12,6 +12,7 @@
 
 #include "common/alloc.h"
 #include "common/cachefile.h"
+#include "common/clock.h"
 #include "common/lease.h"
 #include "common/limits.h"
 #include "common/log.h"
@@ -40,12 +41,10 @@ static void look_now(struct look *look)
 {
 	autoclose int fd =
 		open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	struct timespec ts;
 	ssize_t n;
 
 	*look = (struct look){ .real = time(NULL) };
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	look->boot = ts.tv_sec;
+	look->boot = clock_boottime_ms() / 1000;
 	n = fd < 0 ? 0 : read(fd, look->boot_id, sizeof(look->boot_id) - 1);
 	look->boot_id[n > 0 ? n : 0] = 0;
 	look->boot_id[strcspn(look->boot_id, "\n")] = 0;

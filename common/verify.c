@@ -11,6 +11,7 @@
 
 #include "common/alloc.h"
 #include "common/cachefile.h"
+#include "common/clock.h"
 #include "common/image.h"
 #include "common/inventory.h"
 #include "common/lease.h"
@@ -30,14 +31,6 @@ struct verifying {
 	int64_t began_ms;
 };
 
-static int64_t monotonic_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* Wait until so many bytes may have been read. */
 static void keep_rate(const struct verifying *v)
 {
@@ -47,7 +40,7 @@ static void keep_rate(const struct verifying *v)
 	if (!rate)
 		return;
 	ahead_ms = (int64_t)((double)v->result->bytes * 1000 / (double)rate) -
-		   (monotonic_ms() - v->began_ms);
+		   (clock_monotonic_ms() - v->began_ms);
 	if (ahead_ms > 0)
 		nanosleep(&(struct timespec){ .tv_sec = ahead_ms / 1000,
 					      .tv_nsec = ahead_ms % 1000 *
@@ -228,7 +221,7 @@ int verify_run(const struct verify *verify, struct verify_result *result,
 		.result = result,
 		.inventory = INVENTORY_INIT,
 		.chunk = chunk,
-		.began_ms = monotonic_ms(),
+		.began_ms = clock_monotonic_ms(),
 	};
 	int rc;
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "fcgi/retry.h"
 
@@ -96,7 +97,7 @@ struct exchange *exchange_accept(int listener)
 	if (fd < 0)
 		return NULL;
 	exchange = xcalloc(1, sizeof(*exchange));
-	exchange->arrived_ms = monotonic_ms();
+	exchange->arrived_ms = clock_monotonic_ms();
 	exchange->id = next_id();
 	FCGX_InitRequest(&exchange->fcgi, -1, 0);
 	exchange->fcgi.ipcFd = fd;
@@ -115,7 +116,7 @@ static void log_exchange(const struct exchange *exchange, int status,
 			 int64_t length)
 {
 	const struct request *request = &exchange->request;
-	int64_t now = monotonic_ms();
+	int64_t now = clock_monotonic_ms();
 	char id[16], status_text[16], ms[24], waited[24], bytes[24];
 
 	snprintf(id, sizeof(id), "%08x", exchange->id);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/spawn.h"
 #include "fcgi/order.h"
@@ -161,7 +162,7 @@ static void take_order(struct state *state, const struct order *order)
 	build->order = *order;
 	build->notice.key = key;
 	build->notice.kind = NOTICE_BUSY;
-	build->notice.started_ms = monotonic_ms();
+	build->notice.started_ms = clock_monotonic_ms();
 	if (!is_full(state)) {
 		pid_t pid = start_builder(state, order);
 
@@ -201,7 +202,7 @@ static void log_ended(const struct build *build, int status)
 
 	order_str(&build->order, image);
 	snprintf(ms, sizeof(ms), "%" PRId64,
-		 monotonic_ms() - build->notice.started_ms);
+		 clock_monotonic_ms() - build->notice.started_ms);
 	snprintf(exit_status, sizeof(exit_status), "%d", WEXITSTATUS(status));
 	snprintf(signal, sizeof(signal), "%d", WTERMSIG(status));
 	log_event(status ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "event", "built",
@@ -226,7 +227,7 @@ static void end_build(struct state *state, pid_t pid, int status)
 
 static void end_responder(struct state *state, int status)
 {
-	int64_t now = monotonic_ms();
+	int64_t now = clock_monotonic_ms();
 	char text[16];
 
 	if (state->socket >= 0)
@@ -270,7 +271,7 @@ static void stop(struct state *state)
 	if (state->responder)
 		kill(state->responder, state->is_stopping ? SIGKILL : SIGTERM);
 	if (!state->is_stopping)
-		state->stop_by_ms = monotonic_ms() + DRAIN_MS;
+		state->stop_by_ms = clock_monotonic_ms() + DRAIN_MS;
 	state->is_stopping = true;
 }
 
@@ -307,7 +308,7 @@ static int start_responder(struct state *state)
 	int ends[2];
 	pid_t pid;
 
-	state->responder_started_ms = monotonic_ms();
+	state->responder_started_ms = clock_monotonic_ms();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) {
 		log_event(LOG_LEVEL_ERROR, "event", "socketpair", "msg",
 			  strerrordesc_np(errno), NULL);
@@ -361,7 +362,7 @@ static int timeout_of(const struct state *state)
 		due = state->responder_due_ms;
 	if (due == INT64_MAX)
 		return -1;
-	left = due - monotonic_ms();
+	left = due - clock_monotonic_ms();
 	return left < 0 ? 0 : (int)left + 1;
 }
 
@@ -385,7 +386,7 @@ static void wait_for_news(struct state *state)
 /* -1 in the keeper, or what start_responder() returned. */
 static int step(struct state *state)
 {
-	int64_t now = monotonic_ms();
+	int64_t now = clock_monotonic_ms();
 
 	if (!state->is_stopping && !state->responder &&
 	    now >= state->responder_due_ms)

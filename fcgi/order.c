@@ -2,7 +2,6 @@
 #include "fcgi/order.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "common/cache.h"
 
@@ -35,12 +34,4 @@ void order_key(const struct order *order, struct digest *key)
 		task_key(&order->task, key);
 	else
 		build_key(&order->name, &order->reference, key);
-}
-
-int64_t monotonic_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }

@@ -48,7 +48,4 @@ struct notice {
 	struct digest key;
 };
 
-/* Milliseconds on CLOCK_MONOTONIC. */
-int64_t monotonic_ms(void);
-
 #endif

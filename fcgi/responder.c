@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "fcgi/seccomp.h"
 #include "fcgi/waiter.h"
@@ -67,7 +68,7 @@ static void refuse_overdue(struct exchange *exchange)
 	char image[ORDER_STR_SIZE], took[32];
 
 	order_str(&exchange->call.order, image);
-	describe_time(took, monotonic_ms() - exchange->build_started_ms);
+	describe_time(took, clock_monotonic_ms() - exchange->build_started_ms);
 	exchange_refuse(exchange, PROBLEM_TOO_MANY_REQUESTS,
 			"%s is still being built, for %s now; pull it again "
 			"later (the log so far: flakehub log %s)",
@@ -97,8 +98,9 @@ static void read_failure(const struct crew *crew,
 			 const struct exchange *exchange,
 			 struct failure *failure)
 {
-	int64_t started = time(NULL) -
-			  (monotonic_ms() - exchange->build_started_ms) / 1000;
+	int64_t started =
+		time(NULL) -
+		(clock_monotonic_ms() - exchange->build_started_ms) / 1000;
 	int status = exchange->status;
 	struct err ignored = ERR_INIT;
 	struct digest key;

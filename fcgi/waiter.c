@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 
 #include "common/banned.h"
 
@@ -178,7 +179,7 @@ static struct waiting *join(struct waiter *waiter, const struct order *order)
 	waiting = xcalloc(1, sizeof(*waiting));
 	waiting->key = key;
 	waiting->order = *order;
-	waiting->started_ms = monotonic_ms();
+	waiting->started_ms = clock_monotonic_ms();
 	*p = waiting;
 	send_order(waiter, waiting);
 	return waiting;
@@ -279,7 +280,7 @@ static int64_t next_deadline(const struct waiter *waiter)
 /* As epoll_wait(2) takes it; rounded up, so as not to wake too early. */
 static int timeout_until(int64_t deadline_ms)
 {
-	int64_t left = deadline_ms - monotonic_ms();
+	int64_t left = deadline_ms - clock_monotonic_ms();
 
 	if (deadline_ms == INT64_MAX)
 		return -1;
@@ -327,7 +328,7 @@ static bool take_events(struct waiter *waiter, const struct epoll_event *events,
 		send_orders(waiter);
 	if (news.keeper_spoke)
 		has_keeper = hear_keeper(waiter);
-	end_overdue(waiter, monotonic_ms());
+	end_overdue(waiter, clock_monotonic_ms());
 	*is_signalled = news.is_signalled;
 	return has_keeper && !news.is_signalled;
 }
@@ -377,7 +378,7 @@ static bool park(struct waiter *waiter, struct exchange *exchange,
 	if (waiter->is_over || waiter->parked >= waiter->limits.parked ||
 	    watch(waiter, exchange->fcgi.ipcFd, EPOLLRDHUP, exchange))
 		return false;
-	exchange->parked_ms = monotonic_ms();
+	exchange->parked_ms = clock_monotonic_ms();
 	exchange->deadline_ms = exchange->arrived_ms + patience;
 	exchange->waiting = join(waiter, order);
 	queue_add(&exchange->waiting->queue, exchange);
