@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/secret.h"
 
 #include "common/banned.h"
 
@@ -140,6 +141,13 @@ static int read_param(struct flakeref *ref, const char *param, size_t len,
 	if (!equals)
 		return err_set(err, ERR_MALFORMED,
 			       "a flake reference's query is key=value&…");
+	/* It would stand in the arguments of git and Nix. */
+	if (secret_is_key(param, (size_t)(equals - param)))
+		return err_set(err, ERR_MALFORMED,
+			       "what sounds like a password or a token in a "
+			       "flake reference's query would stand in the "
+			       "process list: write it to a netrc file and "
+			       "set credentials to that");
 	value = url_decode(equals + 1, len - (size_t)(equals + 1 - param));
 	if (!value)
 		return err_set(err, ERR_MALFORMED,
@@ -223,28 +231,27 @@ static int read_forge(struct flakeref *ref, const struct scheme *scheme,
 	return 0;
 }
 
+static bool is_http(const char *scheme, size_t len)
+{
+	return (len >= 4 && !strncmp(scheme + len - 4, "http", 4)) ||
+	       (len >= 5 && !strncmp(scheme + len - 5, "https", 5));
+}
+
 /*
  * Only http asks for passwords; the messages of others would show it where it
  * is not known as one.
  */
 static bool has_useless_password(const struct flakeref *ref)
 {
-	const char *user =
-		ref->clone_url ? strstr(ref->clone_url, "://") : NULL;
-	const char *end, *colon;
+	const char *url = ref->clone_url ? ref->clone_url : ref->base;
+	const char *user = strstr(url, "://"), *end, *colon;
 
-	if (!user || !strncmp(ref->clone_url, "http", 4))
+	if (!user || is_http(url, (size_t)(user - url)))
 		return false;
 	user += 3;
 	end = memrchr(user, '@', strcspn(user, "/"));
 	colon = end ? memchr(user, ':', (size_t)(end - user)) : NULL;
 	return colon != NULL;
-}
-
-static bool is_http(const char *scheme, size_t len)
-{
-	return (len >= 4 && !strncmp(scheme + len - 4, "http", 4)) ||
-	       (len >= 5 && !strncmp(scheme + len - 5, "https", 5));
 }
 
 static int check_http_host(const char *url, struct err *err)
@@ -297,7 +304,7 @@ static int parse(struct flakeref *ref, const char *text, struct err *err)
 					  len - strlen(scheme->strip));
 	if (has_useless_password(ref))
 		return err_set(err, ERR_MALFORMED,
-			       "git: and git+ssh: take no password; "
+			       "only http: and https: take a password; "
 			       "credentials may be an ssh key");
 	return 0;
 }

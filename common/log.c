@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/secret.h"
 #include "common/utf8.h"
 
 #include "common/banned.h"
@@ -194,32 +195,10 @@ static void clean_characters(struct strbuf *out, const char *s, size_t len)
 	}
 }
 
-/*
- * RFC 3986, 3.2: the authority ends at '/', '?' or '#'; the user information
- * in it ends at an '@'. The last one, for passwords with an '@' in them.
- */
-static const char *find_user_end(const char *authority)
-{
-	size_t len = strcspn(authority, "/?#\"<> \t\n");
-
-	return memrchr(authority, '@', len);
-}
-
 void text_clean(struct strbuf *out, const char *text, size_t len)
 {
 	autostrbuf clean = STRBUF_INIT;
-	const char *s, *p;
 
 	clean_characters(&clean, text, len);
-	for (s = clean.buf; (p = strstr(s, "://")); s = p) {
-		const char *end = find_user_end(p + 3);
-
-		p += 3;
-		strbuf_add(out, s, (size_t)(p - s));
-		if (end) {
-			strbuf_addstr(out, "…");
-			p = end;
-		}
-	}
-	strbuf_addstr(out, s);
+	secret_mask(out, clean.buf);
 }

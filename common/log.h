@@ -37,8 +37,8 @@ void log_value(struct strbuf *out, const char *s);
 /*
  * Text from Nix, git or a flake, made fit to be shown to a client: escape
  * sequences of terminals and control characters but newline and tab gone,
- * bytes that are no UTF-8 as U+FFFD, and the user information of every URL
- * ("://user:password@") replaced by "://…@".
+ * bytes that are no UTF-8 as U+FFFD, and what is secret in every URL
+ * ("://user:password@", "?token=…") masked by secret_mask().
  */
 void text_clean(struct strbuf *out, const char *text, size_t len);
 

@@ -9,6 +9,7 @@
 #include "common/alloc.h"
 #include "common/json.h"
 #include "common/lockcheck.h"
+#include "common/secret.h"
 
 #include "common/banned.h"
 
@@ -87,7 +88,7 @@ static int read_metadata(struct flake_pin *pin, struct json_object *json,
 {
 	const char *url, *path, *revision = NULL, *nar_hash = NULL;
 	struct json_object *locked, *locks;
-	autostrbuf text = STRBUF_INIT;
+	autostrbuf text = STRBUF_INIT, shown = STRBUF_INIT;
 
 	if (json_need_string(json, "url", &url, METADATA, err) ||
 	    json_need_string(json, "path", &path, METADATA, err) ||
@@ -100,7 +101,9 @@ static int read_metadata(struct flake_pin *pin, struct json_object *json,
 		memcpy(pin->revision, revision, strlen(revision) + 1);
 	pin->nar_hash = xstrdup(nar_hash ? nar_hash : path);
 	json_format_compact(&text, locks);
-	pin->locks = strbuf_detach(&text, NULL);
+	/* Records show it to every user of the host. */
+	secret_mask(&shown, text.buf);
+	pin->locks = strbuf_detach(&shown, NULL);
 	pin->reproducible = revision != NULL;
 	if (revision)
 		pin->url = xstrdup(url);

@@ -98,7 +98,7 @@ def test_url(make_registry, directory, served, url, sandbox):
     # So that every process lives long enough to be seen.
     environment = nix.environment(
         directory, http_proxy=f"http://u:{TOKEN}@127.0.0.1:1",
-        no_proxy="127.0.0.1",
+        no_proxy="127.0.0.1", GITHUB_TOKEN=TOKEN,
         NIX_CONFIG=nix.SINGLE_USER + f"access-tokens = x.org={TOKEN}\n")
     registry = make_registry(
         url.format(f"{USER}:{PASSWORD}@{served}"), environment=environment,
@@ -124,6 +124,41 @@ def test_url(make_registry, directory, served, url, sandbox):
         found = run(["grep", "-rlaF", secret, registry.directory,
                      registry.environment["HOME"]]).out
         assert not found, found
+
+
+@pytest.mark.parametrize("key", ["token", "access_token", "private_token"])
+def test_token_in_the_query(directory, key):
+    """It would stand in the process list: refused, and said nowhere."""
+    file = directory / "flakehub.conf"
+    url = f"https://host/x.tar.gz?a=b&{key}={TOKEN}"
+    file.write_text(f"[flake]\nurl = {url}\n")
+    for args in ["--config", file, "config", "--check"], ["serve", url]:
+        result = run([FLAKEHUB, *args])
+        assert result.status in (1, 2), str(result)
+        assert "credentials" in result.err, result.err
+        assert TOKEN not in result.err + result.out
+
+
+INPUT = """{ inputs.x = { url = "URL"; flake = false; };
+  outputs = { self, x }: { packages.x86_64-linux.default = x; }; }
+"""
+
+
+def test_token_of_an_input(make_registry, directory, served):
+    """Of a flake's own inputs Nix prints the URLs: theirs are masked."""
+    flake = directory / "flake"
+    flake.mkdir()
+    url = f"http://{USER}:{PASSWORD}x@{served}/r.tar.gz?token={TOKEN}"
+    (flake / "flake.nix").write_text(INPUT.replace("URL", url))
+    registry = make_registry(f"path:{flake}")
+    reply = registry.get("/v2/default/manifests/latest")
+    assert 400 <= reply.status < 500, str(reply)
+    assert f"://…@{served}/r.tar.gz?token=…" in reply.error()[1], str(reply)
+    said = [str(reply), registry.log.read_text()]
+    said += [str(registry.flakehub(*args)) for args in
+             (["log", "default"], ["list"], ["build", "default"])]
+    for text in said:
+        assert PASSWORD not in text and TOKEN not in text, text
 
 
 def test_wrong_password(make_registry, served):

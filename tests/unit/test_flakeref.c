@@ -57,8 +57,8 @@ static void test_parse(void **state)
 		  NULL, NULL, FLAKEREF_GIT },
 		{ "sourcehut:~me/r", "https://git.sr.ht/~me/r", NULL, NULL,
 		  "sourcehut:~me/r/" REV, FLAKEREF_FORGE },
-		{ "https://h/x.tar.gz?dir=a", NULL, NULL, NULL, NULL,
-		  FLAKEREF_TARBALL },
+		{ "https://h/x.tar.gz?dir=a&publicKey=b", NULL, NULL, NULL,
+		  NULL, FLAKEREF_TARBALL },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -106,7 +106,15 @@ static void test_malformed(void **state)
 		{ "github:o/r?host=u:geheim@h", "host=" },
 		{ "github:o/r?host=u%3Ageheim%40h", "host=" },
 		{ "github:o/r?host=u:geheim", "host=" },
-		{ "git+ssh://git@h:geheim@h/r", "no password" },
+		{ "git+ssh://git@h:geheim@h/r", "take a password" },
+		{ "git://u:geheim@h/r", "take a password" },
+		{ "tarball+file://u:geheim@h/x.tar", "take a password" },
+		{ "file://u:geheim@h/x.tar", "take a password" },
+		{ "https://h/x.tar.gz?token=geheim", "credentials" },
+		{ "https://h/x?dir=a&private_token=geheim", "credentials" },
+		{ "git+https://h/r?Access%5fTOKEN=geheim", "credentials" },
+		{ "github:o/r?dir=a&&sig=geheim", "credentials" },
+		{ "path:/srv?password=geheim", "credentials" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -132,6 +140,8 @@ static void test_login(void **state)
 		  "host", "token", "x" },
 		{ "http://us@er:p%40ss%3A@host/x", "http://host/x", "host",
 		  "us@er", "p@ss:" },
+		{ "tarball+https://a:b@host/x.tar",
+		  "tarball+https://host/x.tar", "host", "a", "b" },
 		{ "git+https://host/x@y", "git+https://host/x@y", NULL, NULL,
 		  NULL },
 		{ "git+ssh://git@host/x", "git+ssh://git@host/x", NULL, NULL,

@@ -74,6 +74,18 @@ static void test_clean(void **state)
 		{ "at in query", "https://h?x=a@b", "https://h?x=a@b" },
 		{ "hidden by colour", "https://u:\033[0mp@h", "https://…@h" },
 		{ "no host", "https://", "https://" },
+		{ "query", "'https://h/x?a=b&token=t%41/+=&c=d'",
+		  "'https://h/x?a=b&token=…&c=d'" },
+		{ "query of no URL", "github:o/r?private_token=t)\nx",
+		  "github:o/r?private_token=…\nx" },
+		{ "escaped key", "https://u@h?X%2damz-Signature=t #",
+		  "https://…@h?X%2damz-Signature=… #" },
+		{ "two in a query", "?sig=a&key=b&sig=c\"",
+		  "?sig=…&key=…&sig=…\"" },
+		{ "nested URL", "https://h/?u=https://a:b@h?key=c",
+		  "https://h/?u=https://…@h?key=…" },
+		{ "no secrets", "is it? yes&no ?ref=a&publicKey=b&=c&keys",
+		  "is it? yes&no ?ref=a&publicKey=b&=c&keys" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
