@@ -2,7 +2,6 @@
 #include "common/archive.h"
 
 #include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/archivereader.h"
 #include "common/limits.h"
 #include "common/store.h"
 
@@ -19,22 +19,6 @@
 
 /* Bytes that go through at a time. */
 #define PIECE_SIZE (256u << 10)
-
-enum member_type {
-	MEMBER_FILE,
-	MEMBER_SYMLINK,
-	MEMBER_HARDLINK,
-	MEMBER_SPARSE,
-	MEMBER_OTHER,
-};
-
-/* What an archive's header says of a member. */
-struct member {
-	char *name;
-	char *target; /* of a link: the member it leads to, or NULL */
-	enum member_type type;
-	uint64_t offset, size; /* of its bytes in the tar */
-};
 
 /*
  * An archive laid open: a tar, without what it was compressed in, and where
@@ -47,7 +31,7 @@ struct open_archive {
 	struct stat st;
 	int fd; /* of the tar */
 	uint64_t size;
-	struct member *members; /* sorted by name */
+	struct archive_member *members; /* sorted by name */
 	size_t nr, alloc;
 };
 
@@ -63,203 +47,14 @@ void archive_set_spool(int folder)
 	spool_folder = folder;
 }
 
-/* An archive that is being read from its start. */
-struct reader {
-	struct archive *a;
-	const char *file;
-};
-
-static void reader_release(struct reader *r)
-{
-	if (r->a)
-		archive_read_free(r->a);
-}
-#define autoreader __attribute__((cleanup(reader_release))) struct reader
-#define READER_INIT                                                            \
-	{                                                                      \
-		.a = NULL, .file = NULL                                        \
-	}
-
-static void member_release(struct member *m)
-{
-	free(m->name);
-	free(m->target);
-	*m = (struct member){ .name = NULL };
-}
-#define automember __attribute__((cleanup(member_release))) struct member
-
-static int libarchive_error(const struct reader *r, struct err *err)
-{
-	const char *message = archive_error_string(r->a);
-
-	if (archive_errno(r->a) == ENOMEM)
-		abort();
-	return err_set(err, ERR_MALFORMED, "%s: %s", r->file,
-		       message ? message : "cannot be read as an archive");
-}
-
-/* What fd is compressed in, by its magic. */
-static int filter_of(int fd)
-{
-	static const struct {
-		const char *magic;
-		size_t len;
-		int filter;
-	} rows[] = {
-		{ "\x1f\x8b", 2, ARCHIVE_FILTER_GZIP },
-		{ "\x28\xb5\x2f\xfd", 4, ARCHIVE_FILTER_ZSTD },
-		{ "\xfd\x37zXZ", 6, ARCHIVE_FILTER_XZ },
-		{ "BZh", 3, ARCHIVE_FILTER_BZIP2 },
-	};
-	char magic[6] = "";
-	ssize_t n = pread(fd, magic, sizeof(magic), 0);
-
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (n >= (ssize_t)rows[i].len &&
-		    !memcmp(magic, rows[i].magic, rows[i].len))
-			return rows[i].filter;
-	return ARCHIVE_FILTER_NONE;
-}
-
-/*
- * Read fd from its start, as a tar or, if raw, whatever is compressed in it.
- * It has one filter, which libarchive is told and does not look for: some
- * run programs, and it would put one on another, of which a second may take
- * many GB from the first and give nothing, so that no count of what comes out
- * ends it.
- */
-static int reader_open(struct reader *r, const char *file, int fd, bool raw,
-		       struct err *err)
-{
-	int filter = filter_of(fd);
-
-	r->file = file;
-	r->a = archive_read_new();
-	if (!r->a)
-		abort();
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return err_errno(err, "%s", file);
-	if ((filter != ARCHIVE_FILTER_NONE &&
-	     archive_read_append_filter(r->a, filter) != ARCHIVE_OK) ||
-	    (raw ? archive_read_support_format_raw(r->a)
-		 : archive_read_support_format_tar(r->a)) != ARCHIVE_OK)
-		return err_set(err, ERR_SYSTEM,
-			       "libarchive cannot read gzip, zstd, xz or bzip2 "
-			       "by itself");
-	if (archive_read_open_fd(r->a, fd, PIECE_SIZE) != ARCHIVE_OK)
-		return libarchive_error(r, err);
-	return 0;
-}
-
-/*
- * A name as it is compared: without "." components, double and trailing
- * slashes. NULL if it is absolute, has a "..", or nothing is left; the folder
- * that a symlink is in may be put before it, and ".." then goes up from there.
- */
-static char *normalise(const char *dir, const char *name)
-{
-	autostrbuf out = STRBUF_INIT;
-
-	if (*name == '/')
-		return NULL;
-	if (dir)
-		strbuf_addstr(&out, dir);
-	for (const char *p = name; *p;) {
-		size_t len = strcspn(p, "/");
-
-		if (len == 2 && p[0] == '.' && p[1] == '.') {
-			char *slash = strrchr(out.buf, '/');
-
-			if (!dir || !out.len)
-				return NULL;
-			out.len = slash ? (size_t)(slash - out.buf) : 0;
-			out.buf[out.len] = 0;
-		} else if (len && !(len == 1 && *p == '.')) {
-			if (out.len)
-				strbuf_addch(&out, '/');
-			strbuf_add(&out, p, len);
-		}
-		p += len + (p[len] == '/');
-	}
-	return out.len ? strbuf_detach(&out, NULL) : NULL;
-}
-
-/* Where a link leads, NULL if out of the archive. */
-static char *link_target(const struct member *m, struct archive_entry *entry)
-{
-	const char *target, *slash;
-	autofree char *dir = NULL;
-
-	if (m->type == MEMBER_HARDLINK) {
-		target = archive_entry_hardlink(entry);
-		return target ? normalise(NULL, target) : NULL;
-	}
-	target = archive_entry_symlink(entry);
-	if (!target)
-		return NULL;
-	slash = strrchr(m->name, '/');
-	dir = xstrndup(m->name, slash ? (size_t)(slash - m->name) : 0);
-	return normalise(dir, target);
-}
-
-/*
- * The next member; the folder that all others are in is passed over. 1 if
- * there is one, 0 at the end, -1 and err.
- */
-static int reader_next(struct reader *r, struct member *m, struct err *err)
-{
-	struct archive_entry *entry;
-	const char *name;
-	int rc;
-
-	member_release(m);
-	do {
-		rc = archive_read_next_header(r->a, &entry);
-		if (rc == ARCHIVE_EOF)
-			return 0;
-		if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
-			return libarchive_error(r, err);
-		name = archive_entry_pathname(entry);
-		if (!name)
-			name = archive_entry_pathname_utf8(entry);
-		if (!name)
-			return err_set(err, ERR_MALFORMED,
-				       "%s: a member whose name cannot be read",
-				       r->file);
-	} while (!strcmp(name, ".") || !strcmp(name, "./"));
-	m->name = normalise(NULL, name);
-	if (!m->name)
-		return err_set(err, ERR_MALFORMED,
-			       "%s: member '%s': expected a relative name "
-			       "without \"..\"",
-			       r->file, name);
-	if (archive_entry_hardlink(entry))
-		m->type = MEMBER_HARDLINK;
-	else if (archive_entry_sparse_count(entry) > 0)
-		m->type = MEMBER_SPARSE;
-	else if (archive_entry_filetype(entry) == AE_IFREG)
-		m->type = MEMBER_FILE;
-	else if (archive_entry_filetype(entry) == AE_IFLNK)
-		m->type = MEMBER_SYMLINK;
-	else
-		m->type = MEMBER_OTHER;
-	if (m->type == MEMBER_SYMLINK || m->type == MEMBER_HARDLINK)
-		m->target = link_target(m, entry);
-	m->offset = (uint64_t)archive_filter_bytes(r->a, 0);
-	m->size = archive_entry_size(entry) > 0
-			  ? (uint64_t)archive_entry_size(entry)
-			  : 0;
-	return 1;
-}
-
 static int compare_members(const void *a, const void *b)
 {
-	return strcmp(((const struct member *)a)->name,
-		      ((const struct member *)b)->name);
+	return strcmp(((const struct archive_member *)a)->name,
+		      ((const struct archive_member *)b)->name);
 }
 
 static int add_member(struct open_archive *o, const char *file,
-		      struct member *m, struct err *err)
+		      struct archive_member *m, struct err *err)
 {
 	if (o->nr == ARCHIVE_MEMBERS_MAX)
 		return err_set(err, ERR_MALFORMED, "%s: more than %u members",
@@ -272,19 +67,19 @@ static int add_member(struct open_archive *o, const char *file,
 			       file, m->name);
 	ALLOC_GROW(o->members, o->nr, o->alloc);
 	o->members[o->nr++] = *m;
-	*m = (struct member){ .name = NULL };
+	*m = (struct archive_member){ .name = NULL };
 	return 0;
 }
 
 static int list(struct open_archive *o, const char *file, struct err *err)
 {
-	autoreader r = READER_INIT;
-	automember m = { .name = NULL };
+	autoarchivereader r = ARCHIVE_READER_INIT;
+	autoarchivemember m = { .name = NULL };
 	int more;
 
-	if (reader_open(&r, file, o->fd, false, err))
+	if (archive_reader_open(&r, file, o->fd, false, err))
 		return -1;
-	while ((more = reader_next(&r, &m, err)) > 0)
+	while ((more = archive_reader_next(&r, &m, err)) > 0)
 		if (add_member(o, file, &m, err))
 			return -1;
 	if (more < 0)
@@ -292,7 +87,7 @@ static int list(struct open_archive *o, const char *file, struct err *err)
 	if (o->nr)
 		qsort(o->members, o->nr, sizeof(*o->members), compare_members);
 	for (size_t i = 1; i < o->nr; i++) {
-		const struct member *a = &o->members[i - 1], *b = a + 1;
+		const struct archive_member *a = &o->members[i - 1], *b = a + 1;
 
 		if (!strcmp(a->name, b->name) &&
 		    (a->type != MEMBER_OTHER || b->type != MEMBER_OTHER))
@@ -306,12 +101,12 @@ static int list(struct open_archive *o, const char *file, struct err *err)
 /* Is it a tar at all, in whatever compression? 1, 0, or -1. */
 static int is_tar(const char *file, int fd, bool *compressed, struct err *err)
 {
-	autoreader r = READER_INIT;
+	autoarchivereader r = ARCHIVE_READER_INIT;
 	struct archive_entry *entry;
 	struct err none = ERR_INIT;
 	int rc;
 
-	if (reader_open(&r, file, fd, false, &none)) {
+	if (archive_reader_open(&r, file, fd, false, &none)) {
 		if (none.code == ERR_MALFORMED)
 			return 0;
 		*err = none;
@@ -343,7 +138,7 @@ static int spool_create(struct err *err)
 }
 
 /* Does len bytes become more than an honest archive does? */
-static int check_expansion(const struct reader *r, uint64_t len,
+static int check_expansion(const struct archive_reader *r, uint64_t len,
 			   struct err *err)
 {
 	uint64_t in = (uint64_t)archive_filter_bytes(r->a, -1);
@@ -359,22 +154,22 @@ static int check_expansion(const struct reader *r, uint64_t len,
 static int spool(const char *file, int fd, struct err *err)
 {
 	autofree char *piece = xmalloc(PIECE_SIZE);
-	autoreader r = READER_INIT;
+	autoarchivereader r = ARCHIVE_READER_INIT;
 	struct archive_entry *entry;
 	uint64_t len = 0;
 	autoclose int out = spool_create(err);
 
-	if (out < 0 || reader_open(&r, file, fd, true, err))
+	if (out < 0 || archive_reader_open(&r, file, fd, true, err))
 		return -1;
 	if (archive_read_next_header(r.a, &entry) != ARCHIVE_OK)
-		return libarchive_error(&r, err);
+		return archive_reader_error(&r, err);
 	for (;;) {
 		ssize_t n = archive_read_data(r.a, piece, PIECE_SIZE);
 
 		if (!n)
 			return steal_fd(&out);
 		if (n < 0)
-			return libarchive_error(&r, err);
+			return archive_reader_error(&r, err);
 		len += (uint64_t)n;
 		if (check_expansion(&r, len, err))
 			return -1;
@@ -388,7 +183,7 @@ static void open_archive_free(struct open_archive *o)
 	if (o->fd >= 0)
 		close(o->fd);
 	for (size_t i = 0; i < o->nr; i++)
-		member_release(&o->members[i]);
+		archive_member_release(&o->members[i]);
 	free(o->members);
 	free(o);
 }
@@ -515,9 +310,10 @@ static int archive_need(struct open_archive **out, const char *file,
 		       file);
 }
 
-static const struct member *find(const struct open_archive *o, char *name)
+static const struct archive_member *find(const struct open_archive *o,
+					 char *name)
 {
-	const struct member key = { .name = name };
+	const struct archive_member key = { .name = name };
 
 	return o->nr ? bsearch(&key, o->members, o->nr, sizeof(key),
 			       compare_members)
@@ -528,15 +324,15 @@ static const struct member *find(const struct open_archive *o, char *name)
  * The member that has the bytes of name, found through links. ERR_UNKNOWN if
  * there is none of that name.
  */
-static const struct member *resolve(const struct open_archive *o,
-				    const char *file, const char *name,
-				    struct err *err)
+static const struct archive_member *resolve(const struct open_archive *o,
+					    const char *file, const char *name,
+					    struct err *err)
 {
-	autofree char *wanted = normalise(NULL, name);
+	autofree char *wanted = archive_name(NULL, name);
 	char *next = wanted;
 
 	for (int i = 0; next && i <= ARCHIVE_LINKS_MAX; i++) {
-		const struct member *m = find(o, next);
+		const struct archive_member *m = find(o, next);
 
 		if (m && m->type == MEMBER_FILE)
 			return m;
@@ -565,8 +361,8 @@ static const struct member *resolve(const struct open_archive *o,
 }
 
 static int stream_data(const struct open_archive *o, const char *file,
-		       const struct member *m, archive_sink *sink, void *arg,
-		       struct err *err)
+		       const struct archive_member *m, archive_sink *sink,
+		       void *arg, struct err *err)
 {
 	autofree char *piece = xmalloc(PIECE_SIZE);
 
@@ -590,7 +386,7 @@ static int stream_data(const struct open_archive *o, const char *file,
 int archive_has(const char *file, const char *member, struct err *err)
 {
 	autoopenarchive *o = NULL;
-	autofree char *name = normalise(NULL, member);
+	autofree char *name = archive_name(NULL, member);
 	int rc = archive_get(&o, file, err);
 
 	return rc <= 0 ? rc : name && find(o, name);
@@ -600,7 +396,7 @@ int archive_resolve(const char *file, const char *member, char **name,
 		    struct err *err)
 {
 	autoopenarchive *o = NULL;
-	const struct member *m;
+	const struct archive_member *m;
 
 	if (archive_need(&o, file, err))
 		return -1;
@@ -615,7 +411,7 @@ int archive_stream(const char *file, const char *member, archive_sink *sink,
 		   void *arg, struct err *err)
 {
 	autoopenarchive *o = NULL;
-	const struct member *m;
+	const struct archive_member *m;
 
 	if (archive_need(&o, file, err))
 		return -1;

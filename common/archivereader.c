@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+#include "common/archivereader.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/strbuf.h"
+
+#include "common/banned.h"
+
+/* Bytes that are read at a time. */
+#define PIECE_SIZE (256u << 10)
+
+void archive_reader_release(struct archive_reader *r)
+{
+	if (r->a)
+		archive_read_free(r->a);
+}
+
+void archive_member_release(struct archive_member *m)
+{
+	free(m->name);
+	free(m->target);
+	*m = (struct archive_member){ .name = NULL };
+}
+
+int archive_reader_error(const struct archive_reader *r, struct err *err)
+{
+	const char *message = archive_error_string(r->a);
+
+	if (archive_errno(r->a) == ENOMEM)
+		abort();
+	return err_set(err, ERR_MALFORMED, "%s: %s", r->file,
+		       message ? message : "cannot be read as an archive");
+}
+
+/* What fd is compressed in, by its magic. */
+static int filter_of(int fd)
+{
+	static const struct {
+		const char *magic;
+		size_t len;
+		int filter;
+	} rows[] = {
+		{ "\x1f\x8b", 2, ARCHIVE_FILTER_GZIP },
+		{ "\x28\xb5\x2f\xfd", 4, ARCHIVE_FILTER_ZSTD },
+		{ "\xfd\x37zXZ", 6, ARCHIVE_FILTER_XZ },
+		{ "BZh", 3, ARCHIVE_FILTER_BZIP2 },
+	};
+	char magic[6] = "";
+	ssize_t n = pread(fd, magic, sizeof(magic), 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (n >= (ssize_t)rows[i].len &&
+		    !memcmp(magic, rows[i].magic, rows[i].len))
+			return rows[i].filter;
+	return ARCHIVE_FILTER_NONE;
+}
+
+/*
+ * It has one filter, which libarchive is told and does not look for: some
+ * run programs, and it would put one on another, of which a second may take
+ * many GB from the first and give nothing, so that no count of what comes out
+ * ends it.
+ */
+int archive_reader_open(struct archive_reader *r, const char *file, int fd,
+			bool raw, struct err *err)
+{
+	int filter = filter_of(fd);
+
+	r->file = file;
+	r->a = archive_read_new();
+	if (!r->a)
+		abort();
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_errno(err, "%s", file);
+	if ((filter != ARCHIVE_FILTER_NONE &&
+	     archive_read_append_filter(r->a, filter) != ARCHIVE_OK) ||
+	    (raw ? archive_read_support_format_raw(r->a)
+		 : archive_read_support_format_tar(r->a)) != ARCHIVE_OK)
+		return err_set(err, ERR_SYSTEM,
+			       "libarchive cannot read gzip, zstd, xz or bzip2 "
+			       "by itself");
+	if (archive_read_open_fd(r->a, fd, PIECE_SIZE) != ARCHIVE_OK)
+		return archive_reader_error(r, err);
+	return 0;
+}
+
+char *archive_name(const char *dir, const char *name)
+{
+	autostrbuf out = STRBUF_INIT;
+
+	if (*name == '/')
+		return NULL;
+	if (dir)
+		strbuf_addstr(&out, dir);
+	for (const char *p = name; *p;) {
+		size_t len = strcspn(p, "/");
+
+		if (len == 2 && p[0] == '.' && p[1] == '.') {
+			char *slash = strrchr(out.buf, '/');
+
+			if (!dir || !out.len)
+				return NULL;
+			out.len = slash ? (size_t)(slash - out.buf) : 0;
+			out.buf[out.len] = 0;
+		} else if (len && !(len == 1 && *p == '.')) {
+			if (out.len)
+				strbuf_addch(&out, '/');
+			strbuf_add(&out, p, len);
+		}
+		p += len + (p[len] == '/');
+	}
+	return out.len ? strbuf_detach(&out, NULL) : NULL;
+}
+
+/* Where a link leads, NULL if out of the archive. */
+static char *link_target(const struct archive_member *m,
+			 struct archive_entry *entry)
+{
+	const char *target, *slash;
+	autofree char *dir = NULL;
+
+	if (m->type == MEMBER_HARDLINK) {
+		target = archive_entry_hardlink(entry);
+		return target ? archive_name(NULL, target) : NULL;
+	}
+	target = archive_entry_symlink(entry);
+	if (!target)
+		return NULL;
+	slash = strrchr(m->name, '/');
+	dir = xstrndup(m->name, slash ? (size_t)(slash - m->name) : 0);
+	return archive_name(dir, target);
+}
+
+int archive_reader_next(struct archive_reader *r, struct archive_member *m,
+			struct err *err)
+{
+	struct archive_entry *entry;
+	const char *name;
+	int rc;
+
+	archive_member_release(m);
+	do {
+		rc = archive_read_next_header(r->a, &entry);
+		if (rc == ARCHIVE_EOF)
+			return 0;
+		if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
+			return archive_reader_error(r, err);
+		name = archive_entry_pathname(entry);
+		if (!name)
+			name = archive_entry_pathname_utf8(entry);
+		if (!name)
+			return err_set(err, ERR_MALFORMED,
+				       "%s: a member whose name cannot be read",
+				       r->file);
+	} while (!strcmp(name, ".") || !strcmp(name, "./"));
+	m->name = archive_name(NULL, name);
+	if (!m->name)
+		return err_set(err, ERR_MALFORMED,
+			       "%s: member '%s': expected a relative name "
+			       "without \"..\"",
+			       r->file, name);
+	if (archive_entry_hardlink(entry))
+		m->type = MEMBER_HARDLINK;
+	else if (archive_entry_sparse_count(entry) > 0)
+		m->type = MEMBER_SPARSE;
+	else if (archive_entry_filetype(entry) == AE_IFREG)
+		m->type = MEMBER_FILE;
+	else if (archive_entry_filetype(entry) == AE_IFLNK)
+		m->type = MEMBER_SYMLINK;
+	else
+		m->type = MEMBER_OTHER;
+	if (m->type == MEMBER_SYMLINK || m->type == MEMBER_HARDLINK)
+		m->target = link_target(m, entry);
+	m->offset = (uint64_t)archive_filter_bytes(r->a, 0);
+	m->size = archive_entry_size(entry) > 0
+			  ? (uint64_t)archive_entry_size(entry)
+			  : 0;
+	return 1;
+}
