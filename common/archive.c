@@ -33,6 +33,7 @@ struct open_archive {
 	uint64_t size;
 	struct archive_member *members; /* sorted by name */
 	size_t nr, alloc;
+	size_t names_len; /* of all names and targets */
 };
 
 /* How many stay open that nobody uses: an image has one, or a base besides. */
@@ -59,6 +60,11 @@ static int add_member(struct open_archive *o, const char *file,
 	if (o->nr == ARCHIVE_MEMBERS_MAX)
 		return err_set(err, ERR_MALFORMED, "%s: more than %u members",
 			       file, ARCHIVE_MEMBERS_MAX);
+	o->names_len += strlen(m->name) + (m->target ? strlen(m->target) : 0);
+	if (o->names_len > ARCHIVE_NAMES_MAX)
+		return err_set(err, ERR_MALFORMED,
+			       "%s: its members' names have more than %u bytes",
+			       file, ARCHIVE_NAMES_MAX);
 	if (m->type == MEMBER_FILE &&
 	    (m->offset > o->size || m->size > o->size - m->offset))
 		return err_set(err, ERR_MALFORMED,

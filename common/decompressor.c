@@ -11,6 +11,7 @@
 #include <zstd.h>
 
 #include "common/alloc.h"
+#include "common/expansion.h"
 #include "common/limits.h"
 
 #include "common/banned.h"
@@ -19,6 +20,7 @@
 
 struct decompressor {
 	enum compression compression;
+	struct expansion *all;
 	decompressor_sink *sink;
 	void *arg;
 	z_stream gzip;
@@ -37,13 +39,14 @@ enum compression compression_of_magic(const void *data, size_t len)
 	return COMPRESSION_NONE;
 }
 
-struct decompressor *decompressor_new(enum compression c,
+struct decompressor *decompressor_new(enum compression c, struct expansion *all,
 				      decompressor_sink *sink, void *arg)
 {
 	struct decompressor *d = xcalloc(1, sizeof(*d));
 
 	assert(c == COMPRESSION_GZIP || c == COMPRESSION_ZSTD);
 	d->compression = c;
+	d->all = all;
 	d->sink = sink;
 	d->arg = arg;
 	d->inside = true;
@@ -83,6 +86,8 @@ static int give(struct decompressor *d, size_t len, struct err *err)
 			       "the %s data expands to more than %u times its "
 			       "size",
 			       compression_name(d->compression), EXPANSION_MAX);
+	if (expansion_add(d->all, len, err))
+		return -1;
 	return d->sink(d->arg, d->out, len, err);
 }
 

@@ -7,6 +7,8 @@
 #include "common/compression.h"
 #include "common/err.h"
 
+struct expansion;
+
 /*
  * A decompressor is given a gzip or zstd file in pieces and gives its content
  * in pieces. A file may have several members or frames, as ours have.
@@ -21,8 +23,11 @@ enum compression compression_of_magic(const void *data, size_t len);
 typedef int decompressor_sink(void *arg, const void *data, size_t len,
 			      struct err *err);
 
-/* sink is called with what comes out. Not for COMPRESSION_NONE. */
-struct decompressor *decompressor_new(enum compression c,
+/*
+ * sink is called with what comes out, which is added to all, what the image's
+ * layers expand to. Not for COMPRESSION_NONE.
+ */
+struct decompressor *decompressor_new(enum compression c, struct expansion *all,
 				      decompressor_sink *sink, void *arg);
 void decompressor_free(struct decompressor *d);
 void cleanup_decompressor(struct decompressor **d);

@@ -217,6 +217,7 @@ int image_build(const struct image_build *build, struct image_head *head,
 		.log_early = STRBUF_INIT,
 		.log_left = BUILD_LOG_MAX,
 		.line = STRBUF_INIT,
+		.expansion = EXPANSION_INIT,
 	};
 	autoclose int lock = -1;
 	char name[DIGEST_HEX_SIZE + 16], hex[DIGEST_HEX_SIZE];
@@ -243,6 +244,7 @@ int image_build(const struct image_build *build, struct image_head *head,
 	nix_release(&work.nix);
 	strbuf_release(&work.log_early);
 	strbuf_release(&work.line);
+	expansion_release(&work.expansion);
 	free(work.composed);
 	return rc < 0 ? -1 : 0;
 }

@@ -28,8 +28,8 @@ int image_make_layers(struct image_work *work, const struct layer_input *inputs,
 
 	image_tell_layers(work, inputs, nr);
 	for (int i = 0; i < ATTEMPTS; i++) {
-		if (layers_make(cache, inputs, nr, compression, &progress,
-				layers, err))
+		if (layers_make(cache, inputs, nr, compression,
+				&work->expansion, &progress, layers, err))
 			return -1;
 		*hold = lease_hold(cache, err);
 		if (*hold < 0)

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "common/expansion.h"
 #include "common/flake.h"
 #include "common/image.h"
 #include "common/nix.h"
@@ -26,6 +27,8 @@ struct image_work {
 	struct strbuf log_early; /* what is to be its beginning */
 	uint64_t log_left;	 /* bytes that the log may still grow */
 	struct strbuf line;	 /* of Nix's, not ended yet */
+	/* Of all layers, those of an index's members too. */
+	struct expansion expansion;
 	/* Making failed, and Nix\'s garbage collector was there in between. */
 	bool was_collected;
 };

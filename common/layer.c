@@ -12,6 +12,7 @@
 
 #include "common/alloc.h"
 #include "common/cache.h"
+#include "common/expansion.h"
 #include "common/layertar.h"
 #include "common/teller.h"
 #include "common/stream.h"
@@ -341,7 +342,7 @@ static int find_or_make_all(struct job *job, enum compression c, size_t threads,
 }
 
 int layers_make(const struct cache *cache, const struct layer_input *inputs,
-		size_t nr, enum compression c,
+		size_t nr, enum compression c, struct expansion *expansion,
 		const struct layer_progress *progress, struct layer *out,
 		struct err *err)
 {
@@ -350,6 +351,8 @@ int layers_make(const struct cache *cache, const struct layer_input *inputs,
 	autofree struct task *tasks = xcalloc(nr, sizeof(*tasks));
 	autofree size_t *same = xcalloc(nr, sizeof(*same));
 	struct teller *teller = teller_new(progress);
+	autoexpansion own = EXPANSION_INIT;
+	struct expansion *all = expansion ? expansion : &own;
 	struct job job = {
 		.cache = cache,
 		.inputs = inputs,
@@ -358,12 +361,14 @@ int layers_make(const struct cache *cache, const struct layer_input *inputs,
 		.same = same,
 		.tasks = tasks,
 		.teller = teller,
-		.crew = crew_new(cache, c, teller, threads),
+		.crew = crew_new(cache, c, teller, all, threads),
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.err = err,
 	};
-	int rc = find_or_make_all(&job, c, threads, err);
+	int rc;
 
+	expansion_allow(all, inputs, nr);
+	rc = find_or_make_all(&job, c, threads, err);
 	crew_free(job.crew);
 	teller_free(teller);
 	for (size_t i = 0; !rc && i < nr; i++)

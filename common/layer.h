@@ -10,6 +10,7 @@
 #include "common/tar.h"
 
 struct cache;
+struct expansion;
 struct json_object;
 
 /*
@@ -97,7 +98,8 @@ struct layer_progress {
  * Find or make all layers, on all cores: out[i] is
  * that of inputs[i]. Equal inputs are made once. Holds the lock of each key
  * that is made, so that no two processes make the same. Blobs and layer
- * entries are in the cache when it returns 0. An error names the layer and
+ * entries are in the cache when it returns 0. What is unpacked meanwhile is
+ * added to expansion, NULL for one of this call alone. An error names the layer and
  * the store path; what was finished by then stays in the cache.
  *
  * A blob whose layer entry is there but whose bytes are not is made again
@@ -105,7 +107,7 @@ struct layer_progress {
  */
 MUST_CHECK int layers_make(const struct cache *cache,
 			   const struct layer_input *inputs, size_t nr,
-			   enum compression c,
+			   enum compression c, struct expansion *expansion,
 			   const struct layer_progress *progress,
 			   struct layer *out, struct err *err);
 

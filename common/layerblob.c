@@ -52,7 +52,8 @@ static void begin(struct blob *blob, const void *data, size_t len)
 	blob->begun = true;
 	if (!blob->wants_diff_id || c == COMPRESSION_NONE)
 		return;
-	blob->decompressor = decompressor_new(c, hash_tar, blob);
+	blob->decompressor = decompressor_new(c, stream_expansion(blob->stream),
+					      hash_tar, blob);
 	blob->tar = hasher_new();
 }
 

@@ -75,10 +75,12 @@ static int know(struct member *member, struct err *err)
 	member->kept = is_kept(member, c);
 	if (member->kept) {
 		stream_keep(member->stream, compression_media_type(c));
-		member->decompressor = decompressor_new(c, hash_tar, member);
+		member->decompressor = decompressor_new(
+			c, stream_expansion(member->stream), hash_tar, member);
 		member->tar = hasher_new();
 	} else if (c != COMPRESSION_NONE) {
-		member->decompressor = decompressor_new(c, write_tar, member);
+		member->decompressor = decompressor_new(
+			c, stream_expansion(member->stream), write_tar, member);
 	}
 	return pass_on(member, member->magic, member->nr_magic, err);
 }

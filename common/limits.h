@@ -45,9 +45,12 @@
 #define ARCHIVE_MANIFEST_MAX (4u << 20)
 /* A docker-archive has three members a layer and a few more. */
 #define ARCHIVE_MEMBERS_MAX  65536u
+/* Their names and what links lead to, all of them: 256 bytes each. */
+#define ARCHIVE_NAMES_MAX    (16u << 20)
 /* An honest archive or layer becomes 50 times as large at most; a bomb 1,000. */
 #define EXPANSION_MAX	     200u
-/* That much is let through before anybody counts: a large empty file. */
+/* That much is let through before anybody counts: a large empty file. It is
+ * once for each layer or archive, and once for all layers of an image. */
 #define EXPANSION_FREE	     (1ull << 30)
 /* Clients take 125; far above that only time is lost. */
 #define ARCHIVE_LAYERS_MAX   1000u

@@ -35,6 +35,7 @@ struct crew {
 	struct cut *cuts;
 	size_t nr_cuts;
 	struct teller *teller;
+	struct expansion *expansion;
 
 	pthread_mutex_t lock; /* for all that follows, and streams' own */
 	pthread_cond_t changed;
@@ -70,13 +71,15 @@ struct stream {
 };
 
 struct crew *crew_new(const struct cache *cache, enum compression c,
-		      struct teller *teller, size_t threads)
+		      struct teller *teller, struct expansion *expansion,
+		      size_t threads)
 {
 	struct crew *crew = xcalloc(1, sizeof(*crew));
 
 	crew->cache = cache;
 	crew->compression = c;
 	crew->teller = teller;
+	crew->expansion = expansion;
 	crew->producers = threads;
 	crew->cut_size = compression_cut();
 	if (c != COMPRESSION_NONE)
@@ -433,6 +436,11 @@ int stream_zeros(struct stream *stream, size_t len, struct err *err)
 enum compression stream_compression(const struct stream *stream)
 {
 	return stream->crew->compression;
+}
+
+struct expansion *stream_expansion(const struct stream *stream)
+{
+	return stream->crew->expansion;
 }
 
 uint64_t stream_size(const struct stream *stream)

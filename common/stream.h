@@ -20,13 +20,15 @@
  */
 
 struct teller;
+struct expansion;
 struct crew;
 /* A thread of a crew, with its own compressor. */
 struct worker;
 struct stream;
 
 struct crew *crew_new(const struct cache *cache, enum compression c,
-		      struct teller *teller, size_t threads);
+		      struct teller *teller, struct expansion *expansion,
+		      size_t threads);
 void crew_free(struct crew *crew);
 
 /* Streams end as soon as they can, with ERR_BUSY. */
@@ -50,6 +52,9 @@ void cleanup_stream(struct stream **stream);
 
 /* What it does to a tar, unless stream_keep() is called. */
 enum compression stream_compression(const struct stream *stream);
+
+/* What the compressed layers of the crew expand to. */
+struct expansion *stream_expansion(const struct stream *stream);
 
 /*
  * What comes is no tar but one compressed already: the blob is just those

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import struct
 import tarfile
 import zlib
 
@@ -181,6 +182,43 @@ def archive_layer_bomb(dest):
     """The same as a layer."""
     write(dest, members(zeros(6 << 10), "ab" * 32))
     return "expands to more than"
+
+
+def gzip_of_zeros(counts):
+    """A gzip of so many MiB of zeros for each count, a thousandth as large,
+    and what they hash to."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+    mib = bytes(1 << 20)
+    block = compressor.compress(mib) + compressor.flush(zlib.Z_FULL_FLUSH)
+    end, crc, hashed, made = compressor.flush(), 0, hashlib.sha256(), 0
+    for count in sorted(counts):
+        for made in range(made + 1, count + 1):
+            crc = zlib.crc32(mib, crc)
+            hashed.update(mib)
+        yield (b"\x1f\x8b\x08" + bytes(7) + block * count + end +
+               struct.pack("<LL", crc, count << 20), hashed.hexdigest())
+
+
+def archive_layers_bomb(dest):
+    """Four layers that are let through each, but not all together."""
+    files, names, ids = {}, [], []
+    for layer, diff_id in gzip_of_zeros([500, 501, 502, 503]):
+        names.append(f"{len(names)}.tar")
+        files[names[-1]] = layer
+        ids.append(f"sha256:{diff_id}")
+    config = {"rootfs": {"type": "layers", "diff_ids": ids}}
+    manifest = [{"Config": "config.json", "Layers": names}]
+    write(dest, {**files, "config.json": json.dumps(config).encode(),
+                 "manifest.json": json.dumps(manifest).encode()})
+    return "all together"
+
+
+def archive_names_bomb(dest):
+    """Members whose names alone are 20 MB, in a small gzip."""
+    files = {f"{i:03}" + "/n" * 100_000: b"" for i in range(100)}
+    write(dest, {**files, **members()})
+    compress(dest)
+    return "names have more than"
 
 
 def archive_cut_off(dest):

@@ -83,7 +83,7 @@ int fixture_make(struct fixture *f, const struct layer_input *inputs, size_t nr,
 	f->made = f->found = f->warnings = 0;
 	f->bytes = 0;
 	f->err = (struct err)ERR_INIT;
-	return layers_make(&f->cache, inputs, nr, c, &progress, f->layers,
+	return layers_make(&f->cache, inputs, nr, c, NULL, &progress, f->layers,
 			   &f->err);
 }
 

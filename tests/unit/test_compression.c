@@ -6,6 +6,7 @@
 #include "common/alloc.h"
 #include "common/compression.h"
 #include "common/decompressor.h"
+#include "common/expansion.h"
 #include "common/digest.h"
 #include "common/strbuf.h"
 #include "tests/unit/check.h"
@@ -116,7 +117,8 @@ static void test_round_trip(void **state)
 		size_t len = sizes[i / 2 % ARRAY_SIZE(sizes)];
 		size_t piece = pieces[i / 2 / ARRAY_SIZE(sizes)];
 		autostrbuf in = STRBUF_INIT, out = STRBUF_INIT;
-		autodecompressor *d = decompressor_new(c, append, &out);
+		struct expansion all = EXPANSION_INIT;
+		autodecompressor *d = decompressor_new(c, &all, append, &out);
 
 		compress(c, data, len, &in);
 		for (size_t at = 0; at < in.len; at += piece)
@@ -139,9 +141,12 @@ static void test_broken(void **state)
 
 	for (enum compression c = 0; c < COMPRESSION_NONE; c++) {
 		autostrbuf in = STRBUF_INIT, out = STRBUF_INIT;
-		autodecompressor *cut = decompressor_new(c, append, &out);
-		autodecompressor *noise = decompressor_new(c, append, &out);
-		autodecompressor *behind = decompressor_new(c, append, &out);
+		struct expansion all = EXPANSION_INIT;
+		autodecompressor *cut = decompressor_new(c, &all, append, &out);
+		autodecompressor *noise =
+			decompressor_new(c, &all, append, &out);
+		autodecompressor *behind =
+			decompressor_new(c, &all, append, &out);
 
 		compress(c, data, 100000, &in);
 		assert_int_equal(

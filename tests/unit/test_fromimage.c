@@ -4,10 +4,12 @@
 
 #include <archive.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/cache.h"
+#include "common/expansion.h"
 #include "common/json.h"
 #include "common/source.h"
 #include "common/store.h"
@@ -157,7 +159,7 @@ static void test_layers(void **state)
 			assert_string_equal(source.inputs[i].comment,
 					    comments[i]);
 		if (layers_make(&w->cache, source.inputs, source.nr,
-				COMPRESSION_ZSTD, NULL, layers, &err) ||
+				COMPRESSION_ZSTD, NULL, NULL, layers, &err) ||
 		    source_config(&source, layers, &config, &err))
 			fail_msg("filter %d: %s", filters[f], err.msg);
 		for (size_t i = 0; i < LAYERS; i++)
@@ -206,9 +208,41 @@ static void test_wrong_diff_id(void **state)
 	if (open_conf(w, &source, 10, &err))
 		fail_msg("%s", err.msg);
 	assert_int_equal(layers_make(&w->cache, source.inputs, source.nr,
-				     COMPRESSION_NONE, NULL, layers, &err),
+				     COMPRESSION_NONE, NULL, NULL, layers,
+				     &err),
 			 -1);
 	assert_non_null(strstr(err.msg, BASE));
+}
+
+/*
+ * Two layers of 300 KB, each within its bounds, become more than both may;
+ * nothing is allowed for twice.
+ */
+static void test_bomb_of_several(void **state)
+{
+	const struct world *w = *state;
+	struct expansion all = { .max = 0 };
+	autosource source = SOURCE_INIT;
+	struct layer layers[5];
+	struct err err = ERR_INIT;
+	struct stat st;
+
+	make_base(w, "[]", ARCHIVE_FILTER_NONE);
+	if (open_conf(w, &source, 10, &err))
+		fail_msg("%s", err.msg);
+	assert_int_equal(stat(w->base, &st), 0);
+	expansion_allow(&all, source.inputs, source.nr);
+	expansion_allow(&all, source.inputs, LAYERS);
+	assert_int_equal(all.max, (uint64_t)st.st_size * EXPANSION_MAX);
+	all.max = 500000;
+	assert_int_equal(layers_make(&w->cache, source.inputs, source.nr,
+				     COMPRESSION_GZIP, &all, NULL, layers,
+				     &err),
+			 -1);
+	assert_int_equal(err.code, ERR_MALFORMED);
+	assert_non_null(strstr(err.msg, BASE));
+	assert_non_null(strstr(err.msg, "all together"));
+	expansion_release(&all);
 }
 
 static void check_refused(const struct world *w, const char *message)
@@ -294,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_layers),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_wrong_diff_id),
+		cmocka_unit_test(test_bomb_of_several),
 		cmocka_unit_test(test_refuses),
 	};
 

@@ -194,7 +194,7 @@ static void check_case(size_t i, enum compression compression)
 		fail_msg("%s: %s", name, err.msg);
 	layers = xcalloc(source.nr, sizeof(*layers));
 	if (layers_make(&w.cache, source.inputs, source.nr, compression, NULL,
-			layers, &err) ||
+			NULL, layers, &err) ||
 	    source_config(&source, layers, &config, &err))
 		fail_msg("%s: %s", name, err.msg);
 	check_diff_ids(name, expect, layers, source.nr);

@@ -289,7 +289,7 @@ static void test_lock(void **state)
 		struct err err;
 
 		assert_int_equal(layers_make(&f->cache, &input, 1,
-					     COMPRESSION_GZIP, NULL, &out,
+					     COMPRESSION_GZIP, NULL, NULL, &out,
 					     &err),
 				 0);
 		assert_true(same_layer(&made, &out));

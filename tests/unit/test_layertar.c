@@ -10,6 +10,7 @@
 
 #include "common/alloc.h"
 #include "common/decompressor.h"
+#include "common/expansion.h"
 #include "common/strbuf.h"
 #include "tests/unit/check.h"
 #include "tests/unit/layerfixture.h"
@@ -102,7 +103,7 @@ static void test_shrinking_file(void **state)
 	large[5 << 20] = 0;
 	fixture_put(f, "aaa-a/large", large);
 	assert_int_equal(layers_make(&f->cache, &input, 1, COMPRESSION_NONE,
-				     &progress, f->layers, &f->err),
+				     NULL, &progress, f->layers, &f->err),
 			 -1);
 	check_str("message", f->err.msg,
 		  "layer 1 (/nix/store/aaa-a): /nix/store/aaa-a/large changed "
@@ -132,7 +133,8 @@ static void test_compressed(void **state)
 	for (enum compression c = 0; c < COMPRESSION_NONE; c++) {
 		autofree char *blob = NULL;
 		autostrbuf out = STRBUF_INIT;
-		autodecompressor *d = decompressor_new(c, append, &out);
+		struct expansion all = EXPANSION_INIT;
+		autodecompressor *d = decompressor_new(c, &all, append, &out);
 
 		fixture_make_ok(f, &input, 1, c);
 		check(compression_name(c),
