@@ -52,6 +52,8 @@ test_c    := $(wildcard tests/unit/test_*.c)
 # What the unit programs share, and fcgi's modules but its main().
 testlib_c := $(filter-out $(test_c),$(wildcard tests/unit/*.c))
 fcgilib_c := $(filter-out fcgi/main.c,$(fcgi_c))
+# Preloaded by tests, which compile it.
+shim      := $(wildcard tests/torture/*.[ch])
 headers   := $(wildcard common/*.h fcgi/*.h cli/*.h tests/unit/*.h)
 manuals   := $(wildcard man/*.[1-9])
 bench_c   := $(wildcard bench/*.c)
@@ -65,7 +67,7 @@ programs := $(if $(filter cli/main.c,$(cli_c)),$(BUILD)/flakehub) \
 
 PYTHON ?= /usr/bin/python3
 
-.PHONY: all bench bench-plan check check-cpu install clean check-headers format format-check lint FORCE
+.PHONY: all bench bench-plan check check-cpu install clean check-headers format format-check lint torture FORCE
 .DELETE_ON_ERROR:
 all: $(programs) $(common_a)
 
@@ -115,6 +117,18 @@ bench: $(benches) all
 	scripts/install-deps bench
 	FLAKEHUB_BUILD=$(BUILD) $(PYTHON) bench/run.py
 
+# Faults, injected for real, and one table of what came of them: see
+# tests/torture/run.py. TORTURE_SEED repeats a run.
+TORTURE_ROUNDS ?= 600
+TORTURE_SECONDS ?= 3600
+TORTURE_JOBS ?= 2
+torture: all
+	FLAKEHUB_BUILD=$(BUILD) $(PYTHON) tests/torture/run.py \
+		--rounds $(TORTURE_ROUNDS) --seconds $(TORTURE_SECONDS) \
+		--jobs $(TORTURE_JOBS) \
+		$(if $(TORTURE_SEED),--seed $(TORTURE_SEED)) \
+		--only '$(TORTURE_ONLY)'
+
 # What the planner makes a node fetch, beside others: no Nix, no network.
 TRIALS ?= 0
 bench-plan: $(BUILD)/bench/plan
@@ -134,9 +148,9 @@ check-headers:
 
 CLANG_FORMAT ?= clang-format
 format:
-	$(CLANG_FORMAT) -i $(sources) $(headers)
+	$(CLANG_FORMAT) -i $(sources) $(headers) $(shim)
 format-check:
-	$(CLANG_FORMAT) --dry-run -Werror $(sources) $(headers)
+	$(CLANG_FORMAT) --dry-run -Werror $(sources) $(headers) $(shim)
 
 # varFuncNullUB: NULL is a pointer in every C library that this runs on.
 lint:

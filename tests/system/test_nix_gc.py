@@ -8,41 +8,19 @@ import time
 import pytest
 
 from harness import nix
-from harness.process import Process, run, wait_for
 from harness.registry import assert_whole, blobs
+from harness.store import Store
 
 PLAIN = "compression = none"
-
-
-class Namespace:
-    """Processes for which /nix is another folder. It ends with its holder."""
-
-    def __init__(self, directory):
-        (directory / "nix").mkdir()
-        self.holder = Process(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-c",
-             f"mount --bind {directory}/nix /nix && echo ready && "
-             "exec sleep 3600"], directory / "holder.log")
-        wait_for("a store of its own", lambda: self.holder.assert_running()
-                 and "ready" in self.holder.output())
-        self.prefix = ["nsenter", "--mount", "--target", self.holder.pid]
-        self.environment = dict(os.environ, NIX_CONFIG=nix.SINGLE_USER,
-                                HOME=str(directory))
-
-    def run(self, *argv):
-        return run([*self.prefix, *argv], env=self.environment)
-
-    def collect(self):
-        return self.run("nix-collect-garbage").ok()
 
 
 @pytest.fixture
 def store(directory):
     """Its own, so that collecting takes nothing from anybody."""
-    namespace = Namespace(directory)
+    namespace = Store(directory)
     assert namespace.run("ls", "-A", "/nix").ok().out == ""
     yield namespace
-    namespace.holder.stop()
+    namespace.stop()
 
 
 def pull(registry, name, reference="latest"):

@@ -98,9 +98,19 @@ class WebServer:
         else:
             argv = [program(name), "-c", file, "-p", directory,
                     "-e", directory / "error.log", "-g", "daemon off;"]
-        self.process = Process([*prefix, *argv], directory / f"{name}.out")
+        self.argv = [*prefix, *argv]
+        self.directory = directory
+        self.is_up = is_up
+        self.start()
+
+    def start(self):
+        """Also after it was ended."""
+        self.process = Process(self.argv,
+                               self.directory / f"{self.name}.out")
+        is_up = self.is_up
         try:
-            wait_for(f"{name} listens", lambda: self.process.assert_running()
+            wait_for(f"{self.name} listens", lambda:
+                     self.process.assert_running()
                      and (is_up() if is_up else accepts(self.port)))
         except BaseException:
             self.stop()

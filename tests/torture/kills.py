@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""kill -9, of everything, at random points: by the time, and between any two
+calls that touch files."""
+
+import signal
+import time
+
+from harness import nix
+from harness.process import Process, descendants, kill, wait_for
+from harness.store import Store
+
+from . import shim
+from .arena import PATIENCE, Arena, ended
+
+
+def measure(arena):
+    """How long a pull takes now, and that it works."""
+    arena.learn()
+    started = time.monotonic()
+    arena.pull(arena.names[0])
+    return time.monotonic() - started
+
+
+def strike(arena, which):
+    """Kill them all; how many there were. Nix: one of its processes."""
+    pids = arena.victims(which)
+    if which == "nix" and pids:
+        pids = [arena.chance.choice(pids)]
+    for pid in pids:
+        kill(pid, signal.SIGKILL)
+    return len(pids)
+
+
+def kill_round(arena, which, span):
+    chance = arena.chance
+    if which == "nix":
+        arena.new_round(salt=True)
+    else:
+        arena.forget_some()
+    names = chance.sample(arena.names, chance.choice((1, 1, 2, 3)))
+    responder = arena.victims("responder")
+    asked = [(name, arena.ask(name)) for name in names]
+    if which in ("builder", "nix"):
+        # There is none before, and nothing to kill after.
+        wait_for("a builder", lambda: arena.registry.builders() or all(
+            arena.is_answered(c) for _, c in asked), PATIENCE, 0.002)
+    time.sleep(chance.uniform(0, span))
+    arena.tally.faults += strike(arena, which)
+    if which == "keeper":
+        wait_for("the old responder ends", ended(responder), PATIENCE)
+    if which in ("keeper", "web server"):
+        arena.restart(which)
+    for name, connection in asked:
+        arena.answer(name, connection)
+    if which == "nix":
+        arena.settle()
+        arena.learn(names[0])
+    arena.recovered(names[:1])
+
+
+def by_time(directory, seed, rounds, which, server="lighttpd", **options):
+    """kill -9 of builder, responder, keeper, web server or nix."""
+    arena = Arena(directory, seed, f"kill -9 {which}", server, **options)
+    try:
+        with arena.round():
+            span = 1.2 * measure(arena)
+        arena.tally.rounds = 0
+        for _ in range(rounds):
+            with arena.round():
+                kill_round(arena, which, span)
+    finally:
+        tally = arena.stop()
+    return tally
+
+
+def call_round(arena, faults, program, calls):
+    """At a call of them, which there may not be this time."""
+    chance = arena.chance
+    arena.forget_some()
+    name = chance.choice(arena.names)
+    responder = arena.victims("responder")
+    faults.arm(shim.KILL, programs=program, nth=chance.randint(1, calls))
+    arena.answer(name, arena.ask(name))
+    arena.settle()
+    arena.tally.faults += faults.disarm()
+    if not arena.registry.process.is_running():
+        wait_for("the old responder ends", ended(responder), PATIENCE)
+        arena.restart("keeper")
+    arena.recovered([name])
+
+
+def at_calls(directory, seed, rounds, program):
+    """kill -9 of builders, or of responder and keeper, right before the n-th
+    call of their own that touches a file."""
+    faults = shim.Shim(directory)
+    which = {shim.BUILDER: "builder", shim.RESPONDER: "responder, keeper"}
+    arena = Arena(directory, seed, f"kill -9 {which[program]} at a call",
+                  environment=nix.environment(directory, **faults.environment))
+    try:
+        with arena.round():
+            arena.learn()
+            faults.arm(shim.KILL, programs=program)
+            arena.pull(arena.names[0])
+            calls = faults.counted()
+            faults.disarm()
+        arena.tally.rounds = 0
+        for _ in range(rounds):
+            with arena.round():
+                call_round(arena, faults, program, calls)
+    finally:
+        tally = arena.stop()
+    return tally
+
+
+class Daemon:
+    """nix-daemon, over a store of its own, to be killed."""
+
+    def __init__(self, directory, store):
+        self.socket = directory / "nix.sock"
+        self.log = directory / "nix-daemon.log"
+        self.store = store
+        self.environment = {
+            "NIX_REMOTE": "daemon", "NIX_DAEMON_SOCKET_PATH": self.socket}
+        self.start()
+
+    def start(self):
+        self.socket.unlink(missing_ok=True)
+        self.process = Process(
+            [*self.store.prefix, nix.which("nix-daemon")], self.log,
+            env=dict(self.store.environment, NIX_REMOTE="local",
+                     NIX_DAEMON_SOCKET_PATH=str(self.socket)))
+        wait_for("nix-daemon", lambda: self.process.assert_running() and
+                 self.socket.exists())
+
+    def strike(self, chance):
+        """It, one of its children, or all of them. How many there were."""
+        children = list(descendants(self.process.pid))
+        pids = chance.choice(([self.process.pid], children[:1],
+                              [self.process.pid, *children]))
+        for pid in pids:
+            kill(pid, signal.SIGKILL)
+        return len(pids)
+
+    def stop(self):
+        self.process.stop()
+
+
+def daemon_round(arena, daemon, span):
+    arena.new_round(salt=True)
+    name = arena.chance.choice(arena.names)
+    connection = arena.ask(name)
+    wait_for("a builder", lambda: arena.registry.builders() or
+             arena.is_answered(connection), PATIENCE, 0.002)
+    time.sleep(arena.chance.uniform(0, span))
+    arena.tally.faults += daemon.strike(arena.chance)
+    if not daemon.process.is_running():
+        daemon.start()
+    arena.answer(name, connection)
+    arena.learn(name)
+    arena.recovered([name])
+
+
+def nix_daemon(directory, seed, rounds):
+    """kill -9 of the nix-daemon and of its children, which build for a
+    registry."""
+    store = Store(directory)
+    daemon = Daemon(directory, store)
+    arena = Arena(directory, seed, "kill -9 nix-daemon", prefix=store.prefix,
+                  environment=nix.environment(directory, **daemon.environment),
+                  keep=lambda: [daemon.process.pid])
+    arena.calm.update({k: str(v) for k, v in daemon.environment.items()})
+    try:
+        with arena.round():
+            span = 2 * measure(arena)
+        arena.tally.rounds = 0
+        for _ in range(rounds):
+            with arena.round():
+                daemon_round(arena, daemon, span)
+    finally:
+        tally = arena.stop()
+        daemon.stop()
+        store.stop()
+    return tally

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""Which faults there are, and how many rounds of each in how many."""
+
+import collections
+import functools
+
+from . import kills, shim
+
+# share: of a thousand rounds; parts: that many registries beside each other.
+Fault = collections.namedtuple("Fault", "run share parts")
+
+
+def _kill(which, share, parts=1, server="lighttpd"):
+    return Fault(functools.partial(kills.by_time, which=which, server=server),
+                 share, parts)
+
+
+FAULTS = {
+    "kill builder": _kill("builder", 150, 2),
+    "kill builder, nginx": _kill("builder", 50, 1, "nginx"),
+    "kill builder at a call": Fault(
+        functools.partial(kills.at_calls, program=shim.BUILDER), 250, 3),
+    "kill responder": _kill("responder", 100),
+    "kill responder at a call": Fault(
+        functools.partial(kills.at_calls, program=shim.RESPONDER), 150, 2),
+    "kill keeper": _kill("keeper", 80),
+    "kill lighttpd": _kill("web server", 60),
+    "kill nginx": _kill("web server", 60, 1, "nginx"),
+    "kill nix": _kill("nix", 80),
+    "kill nix-daemon": Fault(kills.nix_daemon, 40, 1),
+}
+
+
+def shares(rounds):
+    """(name, rounds) of each process to be started."""
+    for name, fault in FAULTS.items():
+        each = max(1, round(rounds * fault.share / 1000 / fault.parts))
+        for _ in range(fault.parts):
+            yield name, each

@@ -1,0 +1,136 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""make torture: every fault, many rounds, one table.
+
+run.py [--rounds N] [--seconds N] [--seed N] [--jobs N] [--only WORD] [--keep]
+
+--rounds is how many kills there are in all, and other faults in proportion;
+--seconds how long it may take: what is not begun by then is left out, and
+said. Everything is in one folder, which goes if nothing was wrong."""
+
+import argparse
+import concurrent.futures
+import dataclasses
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# pylint: disable=wrong-import-position
+from torture import plan  # noqa: E402
+from torture.arena import Tally  # noqa: E402
+from harness.process import become_subreaper  # noqa: E402
+
+COLUMNS = (("kind", "fault", 36), ("rounds", "rounds", 7),
+           ("faults", "injected", 9), ("wrong", "wrong", 6),
+           ("lost", "lost", 5), ("locks", "locks", 6),
+           ("processes", "left", 5), ("failed", "failed", 7))
+
+
+def row(values):
+    return "".join(str(value).ljust(width) if number == 0
+                   else str(value).rjust(width)
+                   for number, (value, (_, _, width)) in
+                   enumerate(zip(values, COLUMNS))).rstrip()
+
+
+def run_one(name, rounds, seed, directory):
+    """In a process of its own, which finds what its children leave."""
+    directory.mkdir()
+    directory.chmod(0o755)
+    result = subprocess.run(
+        [sys.executable, __file__, "--one", name, "--rounds", str(rounds),
+         "--seed", seed, "--directory", directory],
+        stdout=subprocess.PIPE, check=False, text=True)
+    try:
+        tally = Tally(**json.loads(result.stdout.splitlines()[-1]))
+    except (IndexError, ValueError, TypeError):
+        tally = Tally(name, failed=1)
+    print(f"{time.strftime('%H:%M:%S')} {row(dataclasses.astuple(tally))}",
+          flush=True)
+    return tally
+
+
+def one(args):
+    become_subreaper()
+    tally = plan.FAULTS[args.one].run(args.directory, args.seed, args.rounds)
+    print(json.dumps(dataclasses.asdict(tally)))
+
+
+def complaints(directory):
+    for file in sorted(directory.glob("*/complaints")):
+        print(f"--- {file}\n{file.read_text(errors='replace')}")
+
+
+def everything(args, directory):
+    shares = [share for share in plan.shares(args.rounds)
+              if args.only in share[0]]
+    end = time.monotonic() + args.seconds
+    left_out = []
+
+    def begin(number, name, rounds):
+        if time.monotonic() > end:
+            left_out.append(name)
+            return None
+        return run_one(name, rounds, f"{args.seed}.{number}",
+                       directory / str(number))
+
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        tallies = [tally for tally in pool.map(
+            lambda share: begin(*share),
+            [(n, *share) for n, share in enumerate(shares)]) if tally]
+    sums = {}
+    for tally in tallies:
+        sums.setdefault(tally.kind, Tally(tally.kind)).add(tally)
+    total = Tally("in all")
+    for tally in tallies:
+        total.add(tally)
+    complaints(directory)
+    print(row([title for _, title, _ in COLUMNS]))
+    for tally in [*sums.values(), total]:
+        print(row([getattr(tally, name) for name, _, _ in COLUMNS]))
+    if left_out:
+        print(f"not within {args.seconds} s: {', '.join(left_out)}")
+    return total.is_clean() and bool(tallies) and not left_out
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=600)
+    parser.add_argument("--seconds", type=int, default=3600)
+    parser.add_argument("--seed", default=str(random.randrange(1 << 32)))
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--one")
+    parser.add_argument("--directory", type=pathlib.Path)
+    args = parser.parse_args()
+    if args.one:
+        one(args)
+        return 0
+    print(f"TORTURE_SEED={args.seed}", flush=True)
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="flakehub-torture."))
+    directory.chmod(0o755)
+    good = False
+    started = time.monotonic()
+    try:
+        good = everything(args, directory)
+    finally:
+        print(f"{time.monotonic() - started:.0f} s, seed {args.seed}, "
+              f"load {os.getloadavg()[0]:.1f}")
+        if good and not args.keep:
+            shutil.rmtree(directory)
+        else:
+            print(f"see {directory}")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
