@@ -10,6 +10,8 @@
 /* An image of a hundred layers has three files of each. */
 #define INODES_MIN UINT64_C(1000)
 #define PART	   20
+/* A record of a failure, its temporary file, a folder. */
+#define RECORD_MIN (UINT64_C(64) << 10)
 
 static uint64_t least(uint64_t want, uint64_t all)
 {
@@ -23,6 +25,20 @@ uint64_t space_free(const struct cache *cache)
 	if (fstatvfs(cache->fd, &fs))
 		return 0;
 	return (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
+const char *space_none(const struct cache *cache)
+{
+	struct statvfs fs;
+
+	if (fstatvfs(cache->fd, &fs))
+		return NULL;
+	if (fs.f_flag & ST_RDONLY)
+		return "the cache's file system is read-only";
+	if ((uint64_t)fs.f_bavail * fs.f_frsize < RECORD_MIN ||
+	    (fs.f_files && !fs.f_favail))
+		return "no space is left on the cache's file system";
+	return NULL;
 }
 
 int space_check(const struct cache *cache, struct err *err)

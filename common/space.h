@@ -15,6 +15,12 @@
 /* Bytes that anybody may still write; 0 if that cannot be told. */
 uint64_t space_free(const struct cache *cache);
 
+/*
+ * Why not even a record of a failure can be written, or NULL: whoever begins
+ * a build then learns nothing by it that lasts.
+ */
+const char *space_none(const struct cache *cache);
+
 /* ERR_REFUSED, with the numbers, if the disk is nearly full. */
 MUST_CHECK int space_check(const struct cache *cache, struct err *err);
 

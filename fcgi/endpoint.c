@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "common/space.h"
 
 #include "common/banned.h"
 
@@ -82,16 +83,22 @@ const struct err *endpoint_failure(const struct service *service,
 {
 	struct digest key;
 	struct err ignored = ERR_INIT;
+	const char *none;
 
 	if (call->turn == TURN_FAILED)
 		return call->failure;
 	if (call->turn == TURN_BUILT)
 		return NULL;
 	order_key(&call->order, &key);
-	if (cache_get_failure(service->cache, &key, record, &ignored) ||
-	    !digest_equal(&record->flake, &flake->id) ||
-	    endpoint_age(record->when) >= flake->image.error_max_age)
+	if (!cache_get_failure(service->cache, &key, record, &ignored) &&
+	    digest_equal(&record->flake, &flake->id) &&
+	    endpoint_age(record->when) < flake->image.error_max_age)
+		return &record->err;
+	/* No failure could be noted: each pull would start a builder. */
+	none = space_none(service->cache);
+	if (!none)
 		return NULL;
+	err_set(&record->err, ERR_SYSTEM, "nothing can be built: %s", none);
 	return &record->err;
 }
 

@@ -81,8 +81,8 @@ enum answer endpoint_build(const struct call *call, struct response *response);
 
 /*
  * The failure that this call is to be told about: its own, or on its first
- * turn that of a build shortly before it, which goes to *record. NULL if there
- * is none.
+ * turn that of a build shortly before it, or that none could even leave a
+ * failure, which goes to *record. NULL if there is none.
  */
 const struct err *endpoint_failure(const struct service *service,
 				   const struct call *call,

@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/space.h"
 #include "fcgi/seccomp.h"
 #include "fcgi/waiter.h"
 
@@ -75,24 +75,6 @@ static void refuse_overdue(struct exchange *exchange)
 			image, took, image);
 }
 
-/* Less than this and a builder cannot write down why it failed. */
-#define LITTLE_SPACE (64u << 10)
-
-/* What keeps builders from leaving a record, for the end of a message. */
-static const char *describe_disk(const struct cache *cache)
-{
-	struct statvfs disk;
-
-	if (fstatvfs(cache->fd, &disk))
-		return "";
-	if (disk.f_flag & ST_RDONLY)
-		return " (the cache's file system is read-only)";
-	if (disk.f_bavail * disk.f_frsize < LITTLE_SPACE ||
-	    (disk.f_files && !disk.f_favail))
-		return " (no space is left on the cache's file system)";
-	return "";
-}
-
 /* Why the builder ended as it did, from its record if it left one. */
 static void read_failure(const struct crew *crew,
 			 const struct exchange *exchange,
@@ -103,6 +85,7 @@ static void read_failure(const struct crew *crew,
 		(clock_monotonic_ms() - exchange->build_started_ms) / 1000;
 	int status = exchange->status;
 	struct err ignored = ERR_INIT;
+	const char *none = space_none(crew->service.cache);
 	struct digest key;
 
 	order_key(&exchange->call.order, &key);
@@ -120,9 +103,9 @@ static void read_failure(const struct crew *crew,
 		 failure->when < started - 2)
 		err_set(&failure->err, ERR_SYSTEM,
 			"the builder ended with status %d and did not say "
-			"why%s; the next pull starts over",
-			WEXITSTATUS(status),
-			describe_disk(crew->service.cache));
+			"why%s%s; the next pull starts over",
+			WEXITSTATUS(status), none ? ": " : "",
+			none ? none : "");
 }
 
 static void fail(const struct crew *crew, struct exchange *exchange)

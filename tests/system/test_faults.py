@@ -93,6 +93,54 @@ def test_full_in_the_middle(disk, make_registry, fresh):
     assert_whole(registry.cache)
 
 
+def started(registry):
+    """How many builders, by the responder's log."""
+    return registry.log.read_text().count(" event=build ")
+
+
+@pytest.mark.parametrize("fault", ("full", "read-only"))
+def test_nothing_is_started_in_vain(disk, make_registry, fresh, fault):
+    """Where not even a failure could be noted, no pull starts a builder: what
+    is there is served, however old its tag, the rest refused with the reason.
+    """
+    folder = disk("size=16m")
+    registry = make_registry(fresh(), cache=folder / "cache", settings=[
+        PLAIN, "error-max-age = 0s", "max-age = 0s"])
+    digest = pull(registry, "hello")
+    other = pull(registry, "no-store")
+    manifest = fetch.send(registry.port, "GET",
+                          "/v2/no-store/manifests/latest").json()
+    gone = manifest["layers"][0]["digest"]
+    blobs(registry.cache)[gone].unlink()
+    filler = folder / "filler"
+    if fault == "full":
+        with open(filler, "wb", buffering=0) as f, pytest.raises(OSError):
+            while True:
+                f.write(b"x" * 4096)
+    else:
+        # Not while the blob that is gone is open somewhere.
+        wait_for("a mount without writers", lambda: run(
+            ["mount", "-o", "remount,ro", folder]).status == 0)
+    before = started(registry)
+    reason = "no space is left" if fault == "full" else "read-only"
+    for _ in range(3):
+        refused(registry, "many", reason)
+        reply = registry.get("/v2/hello/manifests/latest")
+        assert reply.status == 200 and reply.digest() == digest
+        assert reason in reply.headers["Warning"], str(reply)
+        reply = registry.get(f"/v2/no-store/blobs/{gone}")
+        assert reply.status == 403 and reason in reply.error()[1], str(reply)
+    assert started(registry) == before
+    if fault == "full":
+        filler.unlink()
+    else:
+        run(["mount", "-o", "remount,rw", folder]).ok()
+    assert pull(registry, "hello") == digest
+    assert pull(registry, "no-store") == other
+    pull(registry, "many")
+    assert_whole(registry.cache)
+
+
 def test_gc_makes_room(disk, make_registry, fresh):
     """On a full disk gc still works."""
     folder = disk("size=7m")
