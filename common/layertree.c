@@ -8,6 +8,7 @@
 
 #include "common/alloc.h"
 #include "common/pathoptions.h"
+#include "common/pattern.h"
 #include "common/store.h"
 #include "common/tree.h"
 
@@ -80,9 +81,8 @@ static struct node *get_child(struct node *node, const char *name, size_t len)
 	return child;
 }
 
-/* The node of a name in the image; those above it are implied. */
-static int find(struct node *root, const char *name, struct node **out,
-		struct err *err)
+/* The node of a name in the image, or NULL; those above it are implied. */
+static struct node *find(struct node *root, const char *name, struct err *err)
 {
 	struct node *node = root;
 
@@ -91,17 +91,17 @@ static int find(struct node *root, const char *name, struct node **out,
 	for (const char *p = name; *p;) {
 		size_t len = strcspn(p, "/");
 
-		if (len == 2 && !strncmp(p, "..", 2))
-			return err_set(err, ERR_MALFORMED,
-				       "a path is rewritten to %s, which goes "
-				       "up",
-				       name);
+		if (len == 2 && !strncmp(p, "..", 2)) {
+			err_set(err, ERR_MALFORMED,
+				"a path is rewritten to %s, which goes up",
+				name);
+			return NULL;
+		}
 		if (len && !(len == 1 && *p == '.'))
 			node = get_child(node, p, len);
 		p += len + (p[len] == '/');
 	}
-	*out = node;
-	return 0;
+	return node;
 }
 
 /* Is what stands at a name already the same as far as it must be? */
@@ -130,14 +130,14 @@ static int add_entry(struct node *root, const struct tree_entry *entry,
 		     const struct path_options *options, struct err *err)
 {
 	autostrbuf name = STRBUF_INIT;
-	struct node *node = NULL;
+	struct node *node;
 
 	if (path_options_rewrite(options, entry->path, &name, err))
 		return -1;
 	if (!name.len)
 		return 0;
-	if (find(root, name.buf, &node, err) ||
-	    check_same(node, entry, options, name.buf, err))
+	node = find(root, name.buf, err);
+	if (!node || check_same(node, entry, options, name.buf, err))
 		return -1;
 	free(node->source);
 	free(node->target);
@@ -226,6 +226,7 @@ static int write_children(struct stream *stream,
 
 /* The options of each path, read from their JSON. */
 struct all_options {
+	struct pattern_budget budget;
 	struct path_options **list; /* NULL for a path without */
 	size_t nr;
 };
@@ -244,6 +245,7 @@ int layertar_tree(struct stream *stream, struct teller *teller,
 	__attribute__((cleanup(cleanup_node))) struct node *root =
 		xcalloc(1, sizeof(*root));
 	__attribute__((cleanup(all_options_release))) struct all_options all = {
+		.budget = PATTERN_BUDGET_INIT,
 		.list = xcalloc(input->nr_paths + 1, sizeof(*all.list)),
 	};
 
@@ -253,7 +255,7 @@ int layertar_tree(struct stream *stream, struct teller *teller,
 
 		if (path->options &&
 		    path_options_new(&all.list[all.nr], path->options,
-				     path->path, err))
+				     &all.budget, path->path, err))
 			return -1;
 		if (add_path(root, path->path, all.list[all.nr], err)) {
 			path_options_free(steal_ptr(&all.list[all.nr]));

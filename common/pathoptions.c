@@ -84,7 +84,8 @@ static int read_owner(struct json_object *json, const char *key, int64_t *id,
 }
 
 static int read_perm(struct perm *perm, struct json_object *json,
-		     const char *name, struct err *err)
+		     struct pattern_budget *budget, const char *name,
+		     struct err *err)
 {
 	static const char *const keys[] = { "regex", "mode",  "orMode", "uid",
 					    "gid",   "uname", "gname",	NULL };
@@ -102,11 +103,12 @@ static int read_perm(struct perm *perm, struct json_object *json,
 	    read_mode(perm->mode, &perm->mode_bits, name, err) ||
 	    read_mode(perm->or_mode, &perm->or_bits, name, err))
 		return -1;
-	return pattern_new(&perm->pattern, regex, err);
+	return pattern_new(&perm->pattern, regex, budget, err);
 }
 
 static int read_rewrite(struct path_options *o, struct json_object *json,
-			const char *name, struct err *err)
+			struct pattern_budget *budget, const char *name,
+			struct err *err)
 {
 	static const char *const keys[] = { "regex", "repl", NULL };
 	const char *regex = "";
@@ -116,11 +118,12 @@ static int read_rewrite(struct path_options *o, struct json_object *json,
 	    json_want_string(json, "regex", &regex, name, err) ||
 	    json_want_string(json, "repl", &o->replacement, name, err))
 		return -1;
-	return *regex ? pattern_new(&o->rewrite, regex, err) : 0;
+	return *regex ? pattern_new(&o->rewrite, regex, budget, err) : 0;
 }
 
 static int read_options(struct path_options *o, struct json_object *json,
-			const char *name, struct err *err)
+			struct pattern_budget *budget, const char *name,
+			struct err *err)
 {
 	static const char *const keys[] = { "rewrite", "perms", NULL };
 	struct json_object *rewrite = NULL;
@@ -128,7 +131,7 @@ static int read_options(struct path_options *o, struct json_object *json,
 	if (check_keys(json, keys, name, err) ||
 	    json_want_object(json, "rewrite", &rewrite, name, err) ||
 	    json_want_array(json, "perms", &o->perms_json, name, err) ||
-	    (rewrite && read_rewrite(o, rewrite, name, err)))
+	    (rewrite && read_rewrite(o, rewrite, budget, name, err)))
 		return -1;
 	if (!o->perms_json)
 		return 0;
@@ -138,18 +141,19 @@ static int read_options(struct path_options *o, struct json_object *json,
 		struct json_object *perm =
 			json_object_array_get_idx(o->perms_json, o->nr);
 
-		if (read_perm(&o->perms[o->nr++], perm, name, err))
+		if (read_perm(&o->perms[o->nr++], perm, budget, name, err))
 			return -1;
 	}
 	return 0;
 }
 
 int path_options_new(struct path_options **options, struct json_object *json,
-		     const char *name, struct err *err)
+		     struct pattern_budget *budget, const char *name,
+		     struct err *err)
 {
 	struct path_options *o = xcalloc(1, sizeof(*o));
 
-	if (!read_options(o, json, name, err)) {
+	if (!read_options(o, json, budget, name, err)) {
 		*options = o;
 		return 0;
 	}

@@ -9,6 +9,7 @@
 #include "common/tar.h"
 
 struct json_object;
+struct pattern_budget;
 
 /*
  * What nix2container does to the files of a store path on their way into a
@@ -18,10 +19,12 @@ struct path_options;
 
 /*
  * Read them from the `options` of a path, which name is for messages of.
- * ERR_REFUSED for what is not done here: a key, or an expression.
+ * ERR_REFUSED for what is not done here: a key, or an expression. The budget
+ * is that of the layer, and lives as long as they do.
  */
 MUST_CHECK int path_options_new(struct path_options **options,
-				struct json_object *json, const char *name,
+				struct json_object *json,
+				struct pattern_budget *budget, const char *name,
 				struct err *err);
 void path_options_free(struct path_options *options);
 

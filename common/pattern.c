@@ -10,6 +10,7 @@
 
 #include "common/alloc.h"
 #include "common/limits.h"
+#include "common/patternsyntax.h"
 #include "common/utf8.h"
 
 #include "common/banned.h"
@@ -17,100 +18,30 @@
 struct pattern {
 	char *text;
 	pcre2_code *code;
-	pcre2_match_data *data;
 	pcre2_match_context *context;
+	struct pattern_budget *budget;
+	uint64_t steps; /* of the match under way */
+	uint64_t per_step;
 };
 
-static int refuse(const char *text, const char *what, size_t len,
-		  struct err *err)
-{
-	return err_set(err, ERR_REFUSED,
-		       "the expression '%s': '%.*s' is not done here", text,
-		       (int)len, what);
-}
-
 /*
- * Escapes that mean the same to both: in a class none that stands for a place
- * between characters.
+ * Called before each item of the expression, wherever in the subject it is
+ * tried. What PCRE2 counts by itself it counts anew for every place that a
+ * match may begin at.
  */
-static bool is_escape(char c, bool in_class)
+static int count(pcre2_callout_block *block, void *arg)
 {
-	if (c && strchr("dDwWsSafnrtxpP", c))
-		return true;
-	if (c && strchr("bBAz", c))
-		return !in_class;
-	return c > ' ' && c < 0x7f &&
-	       !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-		 (c >= 'A' && c <= 'Z') || c == '_');
+	struct pattern *p = arg;
+	uint64_t left = p->budget->steps;
+
+	p->steps += p->per_step;
+	p->budget->steps = left > p->per_step ? left - p->per_step : 0;
+	return p->steps > PATTERN_STEPS_MAX || !p->budget->steps
+		       ? PCRE2_ERROR_CALLOUT
+		       : 0;
 }
 
-/* A class; p is behind its '['. Returns its ']', or NULL and err. */
-static const char *check_class(const char *text, const char *p, struct err *err)
-{
-	if (*p == '^')
-		p++;
-	if (*p == ']')
-		p++;
-	for (; *p && *p != ']'; p++) {
-		if (*p == '\\') {
-			if (!is_escape(p[1], true)) {
-				refuse(text, p, 2, err);
-				return NULL;
-			}
-			p++;
-		} else if (*p == '[' && p[1] && strchr(".=", p[1])) {
-			refuse(text, p, 2, err);
-			return NULL;
-		} else if (*p == '[' && p[1] == ':' && strstr(p, ":]")) {
-			p = strstr(p, ":]") + 1;
-		}
-	}
-	if (*p)
-		return p;
-	refuse(text, "[", 1, err);
-	return NULL;
-}
-
-/* What is behind "(?": "P<name>", or flags and ':' or ')'. */
-static bool is_group(const char *p)
-{
-	if (*p == 'P')
-		p++;
-	if (*p == '<')
-		return p[1] != '=' && p[1] != '!';
-	if (p[-1] == 'P')
-		return false;
-	p += strspn(p, "imsU-");
-	return *p == ':' || *p == ')';
-}
-
-static int check(const char *text, struct err *err)
-{
-	bool quantified = false; /* what is before p is a quantifier */
-
-	for (const char *p = text; *p; p++) {
-		bool quantifier = strchr("*+?}", *p) != NULL;
-
-		if (*p == '\\' && !is_escape(p[1], false))
-			return refuse(text, p, 2, err);
-		if (quantified && (*p == '+' || *p == '*'))
-			return refuse(text, p - 1, 2, err);
-		if (*p == '(' && p[1] == '*')
-			return refuse(text, p, 2, err);
-		if (*p == '(' && p[1] == '?' && !is_group(p + 2))
-			return refuse(text, p, 3, err);
-		if (*p == '(' && p[1] == '?')
-			p++;
-		else if (*p == '\\')
-			p++;
-		else if (*p == '[' && !(p = check_class(text, p + 1, err)))
-			return -1;
-		quantified = quantifier;
-	}
-	return 0;
-}
-
-static int compile(struct pattern *p, struct err *err)
+static int compile(struct pattern *p, const char *translated, struct err *err)
 {
 	pcre2_compile_context *context = pcre2_compile_context_create(NULL);
 	PCRE2_SIZE offset;
@@ -118,11 +49,11 @@ static int compile(struct pattern *p, struct err *err)
 
 	if (!context || pcre2_set_newline(context, PCRE2_NEWLINE_LF))
 		abort();
-	p->code = pcre2_compile((PCRE2_SPTR)p->text, PCRE2_ZERO_TERMINATED,
-				PCRE2_UTF | PCRE2_MATCH_INVALID_UTF |
-					PCRE2_DOLLAR_ENDONLY |
-					PCRE2_NEVER_BACKSLASH_C,
-				&code, &offset, context);
+	p->code = pcre2_compile(
+		(PCRE2_SPTR)translated, PCRE2_ZERO_TERMINATED,
+		PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX |
+			PCRE2_AUTO_CALLOUT | PCRE2_NEVER_BACKSLASH_C,
+		&code, &offset, context);
 	pcre2_compile_context_free(context);
 	if (!p->code) {
 		char message[128] = "";
@@ -133,25 +64,31 @@ static int compile(struct pattern *p, struct err *err)
 			       "the expression '%s' cannot be read: %s",
 			       p->text, message);
 	}
-	p->data = pcre2_match_data_create_from_pattern(p->code, NULL);
 	p->context = pcre2_match_context_create(NULL);
-	if (!p->data || !p->context ||
-	    pcre2_set_match_limit(p->context, PATTERN_STEPS_MAX) ||
-	    pcre2_set_heap_limit(p->context, PATTERN_HEAP_MAX))
+	if (!p->context || pcre2_set_heap_limit(p->context, PATTERN_HEAP_MAX) ||
+	    pcre2_set_callout(p->context, count, p))
 		abort();
 	return 0;
 }
 
-int pattern_new(struct pattern **pattern, const char *text, struct err *err)
+int pattern_new(struct pattern **pattern, const char *text,
+		struct pattern_budget *budget, struct err *err)
 {
+	autostrbuf translated = STRBUF_INIT;
 	struct pattern *p;
 
 	*pattern = NULL;
-	if (check(text, err))
+	if (!budget->patterns)
+		return err_set(err, ERR_REFUSED,
+			       "more than %u expressions in a layer",
+			       PATTERNS_MAX);
+	budget->patterns--;
+	if (pattern_translate(text, &translated, err))
 		return -1;
 	p = xcalloc(1, sizeof(*p));
 	p->text = xstrdup(text);
-	if (compile(p, err)) {
+	p->budget = budget;
+	if (compile(p, translated.buf, err)) {
 		pattern_free(p);
 		return -1;
 	}
@@ -164,63 +101,135 @@ void pattern_free(struct pattern *pattern)
 	if (!pattern)
 		return;
 	pcre2_match_context_free(pattern->context);
-	pcre2_match_data_free(pattern->data);
 	pcre2_code_free(pattern->code);
 	free(pattern->text);
 	free(pattern);
 }
 
-/* 1 if there is a match from start on, 0 if not. */
-static int match(const struct pattern *p, const char *s, size_t len,
-		 size_t start, struct err *err)
-{
-	int rc = pcre2_match(p->code, (PCRE2_SPTR)s, len, start, 0, p->data,
-			     p->context);
+/*
+ * What is matched: to RE2 each byte that is no UTF-8 is a U+FFFD, which has
+ * three.
+ */
+struct subject {
+	const struct pattern *pattern;
+	const char *original;
+	struct strbuf text;
+	size_t *origin; /* of each byte, or NULL: they are the same */
+	pcre2_match_data *data;
+};
 
+static void subject_release(struct subject *s)
+{
+	strbuf_release(&s->text);
+	free(s->origin);
+	pcre2_match_data_free(s->data);
+}
+#define autosubject __attribute__((cleanup(subject_release))) struct subject
+
+static size_t origin(const struct subject *s, size_t at)
+{
+	return s->origin ? s->origin[at] : at;
+}
+
+static void subject_init(struct subject *s, const struct pattern *pattern,
+			 const char *original)
+{
+	size_t len = strlen(original);
+
+	*s = (struct subject){
+		.pattern = pattern,
+		.original = original,
+		.text = STRBUF_INIT,
+		.data = pcre2_match_data_create_from_pattern(pattern->code,
+							     NULL),
+	};
+	if (!s->data)
+		abort();
+	if (utf8_is_valid(original, len)) {
+		strbuf_add(&s->text, original, len);
+		return;
+	}
+	s->origin = xreallocarray(NULL, 3 * len + 1, sizeof(*s->origin));
+	for (size_t at = 0; at < len;) {
+		uint32_t c;
+		size_t n = utf8_decode(original + at, len - at, &c);
+		size_t begin = s->text.len;
+
+		strbuf_add(&s->text, n ? original + at : "\xef\xbf\xbd",
+			   n ? n : 3);
+		for (size_t i = begin; i < s->text.len; i++)
+			s->origin[i] = at;
+		at += n ? n : 1;
+	}
+	s->origin[s->text.len] = len;
+}
+
+/* 1 if there is a match from start on, 0 if not. */
+static int match(struct pattern *p, struct subject *s, size_t start,
+		 struct err *err)
+{
+	int rc;
+
+	p->steps = 0;
+	p->per_step = 1 + s->text.len / PATTERN_STEP_BYTES;
+	rc = pcre2_match(p->code, (PCRE2_SPTR)s->text.buf, s->text.len, start,
+			 0, s->data, p->context);
 	if (rc >= 0)
 		return 1;
 	if (rc == PCRE2_ERROR_NOMATCH)
 		return 0;
 	return err_set(err, ERR_REFUSED,
-		       "the expression '%s' takes too long on %s", p->text, s);
+		       p->budget->steps
+			       ? "the expression '%s' takes too long on %s"
+			       : "the layer's expressions take too long, all "
+				 "together: the last was '%s' on %s",
+		       p->text, s->original);
 }
 
-int pattern_matches(const struct pattern *pattern, const char *s,
-		    struct err *err)
+int pattern_matches(struct pattern *pattern, const char *s, struct err *err)
 {
-	return match(pattern, s, strlen(s), 0, err);
+	autosubject subject;
+
+	subject_init(&subject, pattern, s);
+	return match(pattern, &subject, 0, err);
 }
 
-static void add_group(const struct pattern *p, const char *s, size_t group,
-		      struct strbuf *out)
+static void add_between(const struct subject *s, size_t from, size_t to,
+			struct strbuf *out)
 {
-	const PCRE2_SIZE *v = pcre2_get_ovector_pointer(p->data);
+	from = origin(s, from);
+	strbuf_add(out, s->original + from, origin(s, to) - from);
+}
 
-	if (group < pcre2_get_ovector_count(p->data) &&
+static void add_group(const struct subject *s, size_t group, struct strbuf *out)
+{
+	const PCRE2_SIZE *v = pcre2_get_ovector_pointer(s->data);
+
+	if (group < pcre2_get_ovector_count(s->data) &&
 	    v[2 * group] != PCRE2_UNSET && v[2 * group] <= v[2 * group + 1])
-		strbuf_add(out, s + v[2 * group],
-			   v[2 * group + 1] - v[2 * group]);
+		add_between(s, v[2 * group], v[2 * group + 1], out);
 }
 
 /* A group's name, or number, as it stands in a replacement. */
-static void add_named(const struct pattern *p, const char *s, const char *name,
-		      size_t len, struct strbuf *out)
+static void add_named(const struct subject *s, const char *name, size_t len,
+		      struct strbuf *out)
 {
 	autofree char *copy = xstrndup(name, len);
 	int number;
 
 	if (strspn(copy, "0123456789") == len) {
 		if (len < 6)
-			add_group(p, s, strtoul(copy, NULL, 10), out);
+			add_group(s, strtoul(copy, NULL, 10), out);
 		return;
 	}
-	number = pcre2_substring_number_from_name(p->code, (PCRE2_SPTR)copy);
+	number = pcre2_substring_number_from_name(s->pattern->code,
+						  (PCRE2_SPTR)copy);
 	if (number > 0)
-		add_group(p, s, (size_t)number, out);
+		add_group(s, (size_t)number, out);
 }
 
-static void expand(const struct pattern *p, const char *s,
-		   const char *replacement, struct strbuf *out)
+static void expand(const struct subject *s, const char *replacement,
+		   struct strbuf *out)
 {
 	static const char word[] = "0123456789_abcdefghijklmnopqrstuvwxyz"
 				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -233,7 +242,7 @@ static void expand(const struct pattern *p, const char *s,
 		if (*r == '$' && r[1] == '$') {
 			strbuf_addch(out, *r++);
 		} else if (len && (!brace || name[len] == '}')) {
-			add_named(p, s, name, len, out);
+			add_named(s, name, len, out);
 			r = name + len + brace - 1;
 		} else {
 			strbuf_addch(out, *r);
@@ -249,28 +258,33 @@ static size_t width_at(const char *s, size_t len)
 	return n ? n : 1;
 }
 
-int pattern_replace(const struct pattern *pattern, const char *s,
+int pattern_replace(struct pattern *pattern, const char *s,
 		    const char *replacement, struct strbuf *out,
 		    struct err *err)
 {
-	const PCRE2_SIZE *v = pcre2_get_ovector_pointer(pattern->data);
-	size_t len = strlen(s), last = 0, search = 0;
+	autosubject subject;
+	const PCRE2_SIZE *v;
+	size_t len, last = 0, search = 0;
 
+	subject_init(&subject, pattern, s);
+	v = pcre2_get_ovector_pointer(subject.data);
+	len = subject.text.len;
 	while (search <= len) {
-		size_t width = width_at(s + search, len - search);
-		int rc = match(pattern, s, len, search, err);
+		size_t width =
+			width_at(subject.text.buf + search, len - search);
+		int rc = match(pattern, &subject, search, err);
 
 		if (rc < 0)
 			return -1;
 		if (!rc)
 			break;
-		strbuf_add(out, s + last, v[0] - last);
+		add_between(&subject, last, v[0], out);
 		/* Not for an empty match right behind another. */
 		if (v[1] > last || !v[0])
-			expand(pattern, s, replacement, out);
+			expand(&subject, replacement, out);
 		last = v[1];
 		search = search + width > last ? search + width : last;
 	}
-	strbuf_add(out, s + last, len - last);
+	add_between(&subject, last, len, out);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "common/json.h"
 #include "common/limits.h"
 #include "common/pathoptions.h"
+#include "common/pattern.h"
 #include "common/source_kinds.h"
 #include "common/sourceinput.h"
 #include "common/store.h"
@@ -26,6 +27,7 @@ struct opening {
 	struct source *source;
 	const struct source_output *output;
 	const char *file;
+	struct pattern_budget budget; /* of a layer */
 	bool unknown; /* a layer whose size only its making tells */
 };
 
@@ -103,7 +105,7 @@ static int find(const struct opening *o, const char *path, size_t *index,
 }
 
 /* The options are looked at right away, so that what is wrong is told now. */
-static int add_path(const struct opening *o, struct layer_input *input,
+static int add_path(struct opening *o, struct layer_input *input,
 		    struct json_object *json, const char *name, struct err *err)
 {
 	struct json_object *options = NULL;
@@ -126,7 +128,7 @@ static int add_path(const struct opening *o, struct layer_input *input,
 	layer_input_add_path(input, path, &o->output->closure->paths[index]);
 	if (!options)
 		return 0;
-	if (path_options_new(&parsed, options, path, err))
+	if (path_options_new(&parsed, options, &o->budget, path, err))
 		return err_wrap(err, "%s", name);
 	path_options_free(parsed);
 	input->paths[input->nr_paths - 1].options = json_object_get(options);
@@ -147,6 +149,7 @@ static int add_tree(struct opening *o, struct json_object *paths,
 	struct layer_input *input =
 		source_add_input(o->source, LAYER_TREE, &options);
 
+	o->budget = (struct pattern_budget)PATTERN_BUDGET_INIT;
 	if (layer->blob.media_type != MEDIA_LAYER ||
 	    !digest_equal(&layer->blob.digest, &layer->diff_id))
 		return err_set(err, ERR_REFUSED,
