@@ -449,24 +449,44 @@ static int prepare(struct confine *c, struct err *err)
 	if (check_builds(c, err) || add_home(c, err) || add_flake(c, err))
 		return -1;
 	add(c, "--");
-	return try(c->words, c->nr, err);
+	return 0;
+}
+
+static void give_up(struct confine *c, const struct err *err)
+{
+	c->why = xstrdup(err->msg);
+	log_event(LOG_LEVEL_WARN, "event", "sandbox-eval", "msg",
+		  "flakes are evaluated without a sandbox", "why", c->why,
+		  NULL);
 }
 
 char *const *confine_words(struct confine *c, size_t *nr)
 {
 	struct err err = ERR_INIT;
 
-	if (!c->tried) {
-		c->tried = true;
-		c->works = !prepare(c, &err);
-		if (!c->works) {
-			c->why = xstrdup(err.msg);
-			log_event(LOG_LEVEL_WARN, "event", "sandbox-eval",
-				  "msg",
-				  "flakes are evaluated without a sandbox",
-				  "why", c->why, NULL);
-		}
+	if (!c->prepared) {
+		c->prepared = true;
+		if (prepare(c, &err))
+			give_up(c, &err);
 	}
 	*nr = c->nr;
-	return c->works ? c->words : NULL;
+	return c->why ? NULL : c->words;
+}
+
+bool confine_works(struct confine *c)
+{
+	struct err err = ERR_INIT;
+
+	if (c->works || c->why)
+		return c->works;
+	if (try(c->words, c->nr, &err))
+		give_up(c, &err);
+	else
+		c->works = true;
+	return c->works;
+}
+
+void confine_worked(struct confine *c)
+{
+	c->works = true;
 }

@@ -24,7 +24,7 @@ struct confine {
 	const struct credentials *credentials;
 	char **words; /* "bwrap … --", NULL-terminated; made when needed */
 	size_t nr, alloc;
-	bool tried, works;
+	bool prepared, works;
 	char *why; /* it does not work; NULL where it does */
 };
 
@@ -42,11 +42,21 @@ void confine_release(struct confine *confine);
 #define autoconfine __attribute__((cleanup(confine_release))) struct confine
 
 /*
- * The words before a command, *nr of them. Tried once, by a program that does
- * nothing: where it does not start NULL is returned, confine->why says what
- * was wrong, and a warning is logged.
+ * The words before a command, *nr of them; NULL where it is known that they
+ * do not work.
  */
 char *const *confine_words(struct confine *confine, size_t *nr);
+
+/*
+ * Do the words work? For who ran a command with them that failed. A program
+ * that does nothing tells, since a flake can make Nix print what bubblewrap
+ * prints. Where it does not start either, confine->why says what was wrong, a
+ * warning is logged, and there are no words from then on.
+ */
+bool confine_works(struct confine *confine);
+
+/* A command with the words has succeeded: they need no trial any more. */
+void confine_worked(struct confine *confine);
 
 /*
  * Does bubblewrap work here? For who starts: without a flake, and without a

@@ -189,16 +189,11 @@ static int run(struct nix *nix, struct spawn_run *r, struct strbuf *out,
 	return status ? explain(nix, r, status, err) : 0;
 }
 
-/*
- * A command that evaluates a flake, or fetches it: out of sight of the host,
- * with so much memory. A loop in Nix's evaluator hears no SIGTERM.
- */
-static int evaluate(struct nix *nix, const char *const *argv, size_t nr,
-		    struct strbuf *out, struct err *err)
+/* With nr_words words before it. */
+static int evaluate_with(struct nix *nix, char *const *words, size_t nr_words,
+			 const char *const *argv, size_t nr, struct strbuf *out,
+			 struct err *err)
 {
-	size_t nr_words = 0;
-	char *const *words =
-		nix->confine ? confine_words(nix->confine, &nr_words) : NULL;
 	const char **all = xcalloc(nr_words + nr + 1, sizeof(*all));
 	struct spawn_run r = { .argv = all,
 			       .name = argv[0],
@@ -207,14 +202,37 @@ static int evaluate(struct nix *nix, const char *const *argv, size_t nr,
 			       .death_signal = SIGKILL };
 	int rc;
 
-	if (!words)
-		nr_words = 0;
 	for (size_t i = 0; i < nr_words; i++)
 		all[i] = words[i];
 	memcpy(all + nr_words, argv, nr * sizeof(*argv));
 	rc = run(nix, &r, out, err);
 	free(all);
 	return rc;
+}
+
+/*
+ * A command that evaluates a flake, or fetches it: out of sight of the host,
+ * with so much memory. A loop in Nix's evaluator hears no SIGTERM. Only where
+ * bubblewrap does not start at all is it done without.
+ */
+static int evaluate(struct nix *nix, const char *const *argv, size_t nr,
+		    struct strbuf *out, struct err *err)
+{
+	struct confine *confine = nix->confine;
+	size_t nr_words = 0;
+	char *const *words = confine ? confine_words(confine, &nr_words) : NULL;
+
+	if (!words)
+		return evaluate_with(nix, NULL, 0, argv, nr, out, err);
+	if (!evaluate_with(nix, words, nr_words, argv, nr, out, err)) {
+		confine_worked(confine);
+		return 0;
+	}
+	if (confine_works(confine))
+		return -1;
+	*err = (struct err)ERR_INIT;
+	strbuf_reset(out);
+	return evaluate_with(nix, NULL, 0, argv, nr, out, err);
 }
 
 /* Both of `nix`'s commands here are given the same options. */
