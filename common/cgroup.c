@@ -70,9 +70,22 @@ static void sweep(const char *parent)
 		closedir(dir);
 }
 
+/*
+ * Version 1 moves a thread by itself at once, and a whole process, which may
+ * just be forking, after all processors have rested: 10 ms. There is one
+ * thread when we come and when we go.
+ */
+static int move_to(const char *path)
+{
+	return write_file(path, "tasks", "0") &&
+			       write_file(path, "cgroup.procs", "0")
+		       ? -1
+		       : 0;
+}
+
 static int enter(const char *path)
 {
-	if (!write_file(path, "cgroup.procs", "0"))
+	if (!move_to(path))
 		return 0;
 	/* Of version 2, where the parent has processes of its own. */
 	return write_file(path, "cgroup.type", "threaded") ||
@@ -111,7 +124,7 @@ int cgroup_enter(struct cgroup *cgroup, int64_t max_processes, struct err *err)
 void cgroup_release(struct cgroup *cgroup)
 {
 	/* What cannot be left is swept by the next one. */
-	if (cgroup->path && !write_file(cgroup->parent, "cgroup.procs", "0"))
+	if (cgroup->path && !move_to(cgroup->parent))
 		rmdir(cgroup->path);
 	free(cgroup->path);
 	free(cgroup->parent);

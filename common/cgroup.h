@@ -23,6 +23,7 @@ struct cgroup {
 
 /*
  * Make it and enter it, and remove those of earlier processes that are empty.
+ * For a process of one thread, which the others are started by.
  * ERR_SYSTEM where that is not for us to do; nothing has changed then.
  */
 MUST_CHECK int cgroup_enter(struct cgroup *cgroup, int64_t max_processes,
