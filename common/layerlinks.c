@@ -121,8 +121,13 @@ static const char *head_name(const struct head *head)
 /* The order in which a tree gives them: as utf8_compare(), '/' lowest. */
 static int compare_names(const char *a, const char *b)
 {
-	const char *end_a = a + strlen(a), *end_b = b + strlen(b);
+	const char *end_a, *end_b;
 
+	/* Only at ASCII is it sure that both are between two characters. */
+	while (*a && *a == *b && !(*a & 0x80))
+		a++, b++;
+	end_a = a + strlen(a);
+	end_b = b + strlen(b);
 	while (a < end_a && b < end_b) {
 		uint32_t c = utf8_next(&a, end_a), d = utf8_next(&b, end_b);
 
