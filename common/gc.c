@@ -2,6 +2,7 @@
 #include "common/gc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@
 #include "common/banned.h"
 
 #define WAIT_MS	    60000
-#define USAGE_FILE  "./usage"
+#define USAGE_FILE  "usage"
 /* An estimate is as good as what it does not count is small. */
 #define USAGE_AGE_S 3600
 
@@ -57,17 +58,25 @@ static const struct field usage_fields[] = {
 	{ "measured", FIELD_INT, offsetof(struct usage, measured), 0 },
 };
 
+/*
+ * Written over and not replaced: a rename over another file waits for the
+ * disk, after each build. One that a crash tore, or two who wrote at once, does
+ * not parse; then, and without one, the next one looks through the cache.
+ */
 static int put_usage(const struct cache *cache, const struct usage *usage,
 		     struct err *err)
 {
 	autostrbuf text = STRBUF_INIT;
+	autoclose int fd =
+		openat(cache->fd, USAGE_FILE,
+		       O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
 
 	fields_format(&text, usage_fields, ARRAY_SIZE(usage_fields), usage);
-	/* Without it the next one looks through the cache. */
-	if (cachefile_replace(cache->fd, USAGE_FILE, text.buf, text.len,
-			      CACHEFILE_NO_SYNC, err) &&
-	    err->sys != ENOSPC && err->sys != EDQUOT)
-		return -1;
+	if ((fd < 0 || write_all(fd, text.buf, text.len) ||
+	     ftruncate(fd, (off_t)text.len)) &&
+	    errno != ENOSPC && errno != EDQUOT)
+		return err_errno(err, "cannot write %s in the cache",
+				 USAGE_FILE);
 	return 0;
 }
 
