@@ -126,21 +126,29 @@ uint64_t blob_bytes_committed(void)
 	return bytes_committed;
 }
 
-int blob_commit(struct blob_writer *writer, const struct digest *digest,
-		struct err *err)
+int blob_publish(struct blob_writer *writer, const struct digest *digest,
+		 struct err *err)
 {
 	char path[CACHE_BLOB_FILE_SIZE];
 	int rc;
 
-	if (fsync(writer->fd))
-		return err_errno(err, "cannot write a blob to the cache %s",
-				 writer->cache->path);
+	if (writer->fd < 0)
+		return 0;
 	rc = cachefile_link(writer->cache->fd, writer->fd, writer->tmp,
 			    cache_blob_file(digest, path), err);
 	free(steal_ptr(&writer->tmp));
 	if (!rc)
 		bytes_committed += writer->size;
 	return rc;
+}
+
+int blob_commit(struct blob_writer *writer, const struct digest *digest,
+		struct err *err)
+{
+	if (fsync(writer->fd))
+		return err_errno(err, "cannot write a blob to the cache %s",
+				 writer->cache->path);
+	return blob_publish(writer, digest, err);
 }
 
 void blob_writer_release(struct blob_writer *writer)
@@ -153,16 +161,24 @@ void blob_writer_release(struct blob_writer *writer)
 	*writer = (struct blob_writer)BLOB_WRITER_INIT;
 }
 
+int blob_stage(struct blob_writer *writer, const struct cache *cache,
+	       const void *data, size_t len, struct digest *digest,
+	       struct err *err)
+{
+	digest_of(data, len, digest);
+	if (cache_use_blob(cache, digest, NULL))
+		return 0;
+	if (blob_begin(writer, cache, err))
+		return -1;
+	return blob_write(writer, data, len, err);
+}
+
 int cache_put_blob(const struct cache *cache, const void *data, size_t len,
 		   struct digest *digest, struct err *err)
 {
 	autoblob writer = BLOB_WRITER_INIT;
 
-	digest_of(data, len, digest);
-	if (cache_use_blob(cache, digest, NULL))
-		return 0;
-	if (blob_begin(&writer, cache, err) ||
-	    blob_write(&writer, data, len, err))
+	if (blob_stage(&writer, cache, data, len, digest, err))
 		return -1;
-	return blob_commit(&writer, digest, err);
+	return writer.fd < 0 ? 0 : blob_commit(&writer, digest, err);
 }

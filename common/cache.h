@@ -88,7 +88,7 @@ const char *cache_blob_path(const struct digest *digest,
 #define CACHE_BLOB_FILE_SIZE (CACHE_BLOB_PATH_SIZE + 6)
 const char *cache_blob_file(const struct digest *digest,
 			    char out[CACHE_BLOB_FILE_SIZE]);
-/* Publish len bytes; their digest goes to *digest. */
+/* Publish len bytes, synced; their digest goes to *digest. */
 MUST_CHECK int cache_put_blob(const struct cache *cache, const void *data,
 			      size_t len, struct digest *digest,
 			      struct err *err);
@@ -114,6 +114,16 @@ MUST_CHECK int blob_write(struct blob_writer *writer, const void *data,
  */
 MUST_CHECK int blob_commit(struct blob_writer *writer,
 			   const struct digest *digest, struct err *err);
+/*
+ * The same in two steps, for several blobs that one cache_sync() between them
+ * puts on the disk: write len bytes, and name them. *digest is theirs. Where
+ * the blob is there already nothing is done in either step.
+ */
+MUST_CHECK int blob_stage(struct blob_writer *writer, const struct cache *cache,
+			  const void *data, size_t len, struct digest *digest,
+			  struct err *err);
+MUST_CHECK int blob_publish(struct blob_writer *writer,
+			    const struct digest *digest, struct err *err);
 /* Bytes of all blobs that this process has committed. */
 uint64_t blob_bytes_committed(void);
 /* Forget what was written, unless committed. */

@@ -218,8 +218,7 @@ int cachefile_replace(int cache, const char *path, const void *data, size_t len,
 	if (fd < 0)
 		return -1;
 	if (write_all(fd, data, len) || (sync == CACHEFILE_SYNC && fsync(fd)) ||
-	    close(steal_fd(&fd)) || renameat(cache, tmp, folder, name) ||
-	    (sync == CACHEFILE_SYNC && fsync(folder))) {
+	    close(steal_fd(&fd)) || renameat(cache, tmp, folder, name)) {
 		err_errno(err, "cannot write %s in the cache", path);
 		unlinkat(cache, tmp, 0);
 		return -1;

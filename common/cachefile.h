@@ -28,6 +28,10 @@ MUST_CHECK int cachefile_read(int cache, const char *path, size_t max,
 			      struct strbuf *out, struct err *err);
 
 enum cachefile_sync {
+	/*
+	 * It is on the disk before it has the name: after a crash there is
+	 * what was, or this. That the name lasts is cache_sync()'s affair.
+	 */
 	CACHEFILE_SYNC,
 	/* Whoever publishes what depends on it calls cache_sync() before. */
 	CACHEFILE_NO_SYNC,

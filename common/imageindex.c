@@ -240,12 +240,13 @@ static int publish_index(struct image_work *work, const struct flake_pin *pin,
 		.flake = work->flake->id,
 		.identity = *identity,
 	};
+	digest_of(text->buf, text->len, &head->manifest.digest);
 	record_format(&body, &record);
-	if (cache_sync(build->cache, err) ||
+	if (cache_put_record(build->cache, build->name, head, body.buf,
+			     body.len, err) ||
+	    cache_sync(build->cache, err) ||
 	    cache_put_blob(build->cache, text->buf, text->len,
-			   &head->manifest.digest, err) ||
-	    cache_put_record(build->cache, build->name, head, body.buf,
-			     body.len, err))
+			   &head->manifest.digest, err))
 		return -1;
 	return cache_put_identity(build->cache, build->name, identity,
 				  &head->manifest.digest, err);

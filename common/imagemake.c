@@ -258,20 +258,25 @@ int image_publish_blobs(struct image_work *work, const struct image_head *head,
 			const struct layer *layers, size_t nr, struct err *err)
 {
 	const struct cache *cache = work->build->cache;
+	autoblob config_blob = BLOB_WRITER_INIT;
+	autoblob manifest_blob = BLOB_WRITER_INIT;
 	struct descriptor d = { .media_type = MEDIA_CONFIG,
 				.size = strlen(config) };
 	struct digest digest, known = head->manifest.digest;
 
-	if (cache_put_blob(cache, config, d.size, &d.digest, err) ||
+	if (blob_stage(&config_blob, cache, config, d.size, &d.digest, err) ||
+	    blob_stage(&manifest_blob, cache, manifest->buf, manifest->len,
+		       &digest, err) ||
 	    put_link(work, head, &d, &known, err))
 		return -1;
 	for (size_t i = 0; i < nr; i++)
 		if (put_link(work, head, &layers[i].blob, &known, err))
 			return -1;
-	if (cache_sync(cache, err))
+	/* The record, too, which gives each of them again. */
+	if (cache_sync(cache, err) ||
+	    blob_publish(&config_blob, &d.digest, err))
 		return -1;
-	return cache_put_blob(cache, manifest->buf, manifest->len, &digest,
-			      err);
+	return blob_publish(&manifest_blob, &digest, err);
 }
 
 /* Borrows everything: never released. */
@@ -364,12 +369,12 @@ static int publish(struct image_work *work, const struct flake_pin *pin,
 	digest_of(parts->manifest.buf, parts->manifest.len,
 		  &head->manifest.digest);
 	record_format(&body, record);
-	if (image_publish_blobs(work, head, parts->config.buf, &parts->manifest,
-				parts->layers, record->nr, err))
-		return -1;
 	if (!has_better_record(work, head, record) &&
 	    cache_put_record(build->cache, build->name, head, body.buf,
 			     body.len, err))
+		return -1;
+	if (image_publish_blobs(work, head, parts->config.buf, &parts->manifest,
+				parts->layers, record->nr, err))
 		return -1;
 	return cache_put_identity(build->cache, build->name, &record->identity,
 				  &head->manifest.digest, err);

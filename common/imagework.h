@@ -132,9 +132,9 @@ MUST_CHECK int image_remake(struct image_work *work,
 void image_format_manifest(struct strbuf *out, const struct record *record);
 
 /*
- * Publish the config, the links of all blobs and, when these are on disk, the
- * manifest: one that is there has all that it names. The caller holds the
- * layers.
+ * Publish the links of all blobs and, when these are on disk, the config and
+ * the manifest: one that is there has all that it names. The caller holds the
+ * layers, and has written the record.
  */
 MUST_CHECK int
 image_publish_blobs(struct image_work *work, const struct image_head *head,
