@@ -93,34 +93,39 @@ def run_all(*commands):
 
 
 class Calls:
-    """The commands of Nix and git that a registry ran, by a wrapper on its
-    PATH."""
+    """The commands of Nix and git that a registry with its cache in folder
+    ran, by a wrapper on its PATH. Those that evaluate see that folder too,
+    where they cannot write, and note themselves in the flake's home."""
 
     def __init__(self, folder):
+        self.cache = folder / "cache"
         self.folder = folder / "calls-of-nix"
         self.folder.mkdir()
         for name in ("nix", "nix-store", "git"):
-            (self.folder / name).symlink_to(PROGRAMS / "calls")
+            shutil.copy(PROGRAMS / "calls", self.folder / name)
         self.path = f"{self.folder}:/usr/sbin:/usr/bin:/sbin:/bin"
+
+    def files(self):
+        return [*self.folder.glob("calls"),
+                *self.cache.glob("git/*.home/calls")]
 
     def lines(self):
         """[(seconds, words)]"""
-        try:
-            text = (self.folder / "calls").read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return []
+        text = "".join(file.read_text(encoding="utf-8")
+                       for file in self.files())
         return [(float(line.split(" ", 1)[0]) / 1000, line.split(" ", 1)[1])
                 for line in text.splitlines()]
 
     def each(self):
         """[(seconds, what it is)]"""
         kinds = ("flake metadata", "eval", "--realise", "path-info",
-                 "ls-remote")
+                 "ls-remote", "rev-parse")
         return [(taken, next((kind for kind in kinds if kind in words), words))
                 for taken, words in self.lines()]
 
     def clear(self):
-        (self.folder / "calls").unlink(missing_ok=True)
+        for file in self.files():
+            file.unlink()
 
     def total(self):
         return sum(line[0] for line in self.lines())
