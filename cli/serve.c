@@ -43,9 +43,6 @@ static const struct command_option options[] = {
 
 /* For lighttpd to listen. */
 #define START_MS   10000
-/* From SIGTERM to SIGKILL, and from that to giving up. */
-#define TERM_MS	   5000
-#define KILL_MS	   5000
 /* Of the lines "docker pull …"; `flakehub list` has the others. */
 #define PULLS_MAX  10
 /* Of the names of a flake's images. */

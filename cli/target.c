@@ -10,6 +10,7 @@
 
 #include "common/alloc.h"
 #include "common/flakeref.h"
+#include "common/git.h"
 #include "common/limits.h"
 #include "common/spawn.h"
 #include "common/strbuf.h"
@@ -73,6 +74,24 @@ static int check_git(const char *folder, struct err *err)
 	return 0;
 }
 
+/* A work tree as git+file:, where any character can be written. */
+static int git_url(const char *path, char **url, struct err *err)
+{
+	autostrbuf top = STRBUF_INIT, prefix = STRBUF_INIT;
+	autostrbuf text = STRBUF_INIT;
+
+	if (git_top_level(path, &top, &prefix, err) < 0)
+		return -1;
+	strbuf_addstr(&text, "git+file://");
+	url_encode(&text, top.buf);
+	if (prefix.len) {
+		strbuf_addstr(&text, "?dir=");
+		url_encode(&text, prefix.buf);
+	}
+	*url = strbuf_detach(&text, NULL);
+	return 0;
+}
+
 static int folder_url(const char *text, const char *prefix, char **url,
 		      struct err *err)
 {
@@ -84,13 +103,18 @@ static int folder_url(const char *text, const char *prefix, char **url,
 	if (access(file, R_OK))
 		return err_errno(err, "there is no flake in %s: flake.nix",
 				 path);
-	if (strpbrk(path, "#? \t\n%"))
+	if (!*prefix && is_in_git(path)) {
+		if (check_git(path, err) < 0)
+			return -1;
+		if (!flakeref_is_plain_path(path))
+			return git_url(path, url, err);
+	} else if (!flakeref_is_plain_path(path)) {
 		return err_set(err, ERR_REFUSED,
-			       "Nix takes no flake from a folder with a "
-			       "blank, '#', '?' or '%%' in its path: %s",
+			       "Nix takes no folder that has blanks or odd "
+			       "characters in its path unless it is a git "
+			       "repository: %s",
 			       path);
-	if (!*prefix && is_in_git(path) && check_git(path, err) < 0)
-		return -1;
+	}
 	*url = xasprintf("%s%s", prefix, path);
 	return 0;
 }

@@ -242,11 +242,11 @@ MUST_CHECK int cache_each_tag(const struct cache *cache,
 /* Flakes */
 
 /*
- * What `git ls-remote` said of a flake (flake_settings.id), and when, in
- * seconds since 1970. The text is appended. ERR_UNKNOWN.
+ * What `git ls-remote` said of a flake (flake_settings.id), and when it was
+ * asked, in milliseconds since 1970. The text is appended. ERR_UNKNOWN.
  */
 struct refs_record {
-	int64_t asked;
+	int64_t asked_ms;
 };
 
 MUST_CHECK int cache_get_refs(const struct cache *cache,

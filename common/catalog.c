@@ -8,9 +8,11 @@
 #include <time.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/confine.h"
 #include "common/credentials.h"
 #include "common/flake.h"
+#include "common/flakeref.h"
 #include "common/resolve.h"
 
 #include "common/banned.h"
@@ -81,6 +83,13 @@ static int by_tag_and_rank(const void *a, const void *b)
 	return order ? order : x->rank - y->rank;
 }
 
+/* "latest" is added by the caller; a hash is taken for a revision. */
+static bool can_be_pulled(const struct tag *tag)
+{
+	return strcmp(tag->text, "latest") != 0 && !is_revision(tag->text) &&
+	       !tag_is_passive(tag);
+}
+
 /* Only what git_refs_find() finds, without asking it for each. */
 static void add_tags(struct name_list *tags, const struct git_refs *refs)
 {
@@ -96,7 +105,7 @@ static void add_tags(struct name_list *tags, const struct git_refs *refs)
 				break;
 		if (all[i].rank == RANK_MAPPED && end > i + 1)
 			continue; /* it could be several */
-		if (strcmp(all[i].tag.text, "latest") != 0)
+		if (can_be_pulled(&all[i].tag))
 			tags->names[tags->nr++] = xstrdup(all[i].tag.text);
 	}
 }
@@ -112,7 +121,7 @@ int catalog_tags(const struct cache *cache, const struct flake_settings *flake,
 	if (cache_get_refs(cache, &flake->id, &record, &text, err) ||
 	    git_refs_parse(&refs, text.buf, text.len, err))
 		return -1;
-	*asked = record.asked;
+	*asked = record.asked_ms / 1000;
 	tags->names = xcalloc(refs.nr + 1, sizeof(*tags->names));
 	add_tags(tags, &refs);
 	tags->names[tags->nr++] = xstrdup("latest");
@@ -280,6 +289,8 @@ static int refresh(const struct cache *cache, const struct settings *settings,
 		.cache = cache,
 		.flake = flake,
 		.nix = &nix,
+		/* Tags and names out of one answer of git's. */
+		.since_ms = clock_realtime_ms(),
 	};
 
 	nix_configure(&nix, settings);

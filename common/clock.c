@@ -22,3 +22,8 @@ int64_t clock_boottime_ms(void)
 {
 	return now_ms(CLOCK_BOOTTIME);
 }
+
+int64_t clock_realtime_ms(void)
+{
+	return now_ms(CLOCK_REALTIME);
+}

@@ -52,7 +52,7 @@ static int put(const struct cache *cache, const char *path,
 }
 
 static const struct field refs_fields[] = {
-	{ "asked", FIELD_INT, offsetof(struct refs_record, asked), 0 },
+	{ "asked-ms", FIELD_INT, offsetof(struct refs_record, asked_ms), 0 },
 };
 
 int cache_get_refs(const struct cache *cache, const struct digest *flake,

@@ -52,6 +52,15 @@ bool is_revision(const char *s)
 	return strlen(s) == 40 && strspn(s, "0123456789abcdef") == 40;
 }
 
+bool flakeref_is_plain_path(const char *path)
+{
+	for (; *path; path++)
+		if (!isalnum((unsigned char)*path) &&
+		    !strchr("/-._~!$&'()*+,;=", *path))
+			return false;
+	return true;
+}
+
 void url_encode(struct strbuf *out, const char *s)
 {
 	for (; *s; s++) {
@@ -132,6 +141,13 @@ static bool has_bad_port(const char *host, size_t len)
 	return strspn(colon + 1, "0123456789") < len;
 }
 
+static int broken_escape(struct err *err)
+{
+	return err_set(err, ERR_MALFORMED,
+		       "a flake reference has a broken escape, %% without two "
+		       "hex digits");
+}
+
 static int read_param(struct flakeref *ref, const char *param, size_t len,
 		      struct strbuf *kept, char **host, struct err *err)
 {
@@ -150,9 +166,7 @@ static int read_param(struct flakeref *ref, const char *param, size_t len,
 			       "set credentials to that");
 	value = url_decode(equals + 1, len - (size_t)(equals + 1 - param));
 	if (!value)
-		return err_set(err, ERR_MALFORMED,
-			       "a flake reference has a broken escape, %% "
-			       "without two hex digits");
+		return broken_escape(err);
 	if (!strncmp(param, "ref=", 4)) {
 		free(ref->ref);
 		ref->ref = steal_ptr(&value);
@@ -214,9 +228,7 @@ static int read_forge(struct flakeref *ref, const struct scheme *scheme,
 	repo = url_decode(slash + 1, (size_t)(repo_end - slash - 1));
 	last = third ? url_decode(third + 1, (size_t)(end - third - 1)) : NULL;
 	if (!owner || !repo || (third && !last))
-		return err_set(err, ERR_MALFORMED,
-			       "a flake reference has a broken escape, %% "
-			       "without two hex digits");
+		return broken_escape(err);
 	if (last && is_revision(last)) {
 		if (set_rev(ref, last, err))
 			return -1;
@@ -302,6 +314,15 @@ static int parse(struct flakeref *ref, const char *text, struct err *err)
 	if (scheme->strip)
 		ref->clone_url = xstrndup(text + strlen(scheme->strip),
 					  len - strlen(scheme->strip));
+	/* git decodes URLs, and "/srv/x" is none. */
+	if (ref->clone_url && *ref->clone_url == '/') {
+		char *path = url_decode(ref->clone_url, strlen(ref->clone_url));
+
+		if (!path)
+			return broken_escape(err);
+		free(ref->clone_url);
+		ref->clone_url = path;
+	}
 	if (has_useless_password(ref))
 		return err_set(err, ERR_MALFORMED,
 			       "only http: and https: take a password; "

@@ -69,6 +69,12 @@ MUST_CHECK int flakeref_take_login(char *text, struct login *login,
 				   struct err *err);
 void login_release(struct login *login);
 
+/*
+ * Does Nix take an absolute path as it stands for a flake's? What has another
+ * character in it can be named as git+file: alone, encoded.
+ */
+bool flakeref_is_plain_path(const char *path);
+
 /* Append s with all but unreserved characters and '/' percent-encoded. */
 void url_encode(struct strbuf *out, const char *s);
 

@@ -309,6 +309,23 @@ int git_fetch_commit(const char *path, const char *url, const char *hash,
 	return run(name, NULL, timeout_ms, &out, err);
 }
 
+/* It is in no work tree, or in one that git does not read. */
+static int explain_no_top(const char *path, struct err *err)
+{
+	if (err->code != ERR_UPSTREAM)
+		return -1;
+	err->code = ERR_UNKNOWN;
+	if (!strstr(err->msg, "dubious ownership"))
+		return -1;
+	return err_set(err, ERR_REFUSED,
+		       "%s is in a git repository that belongs to another user "
+		       "than the one who runs flakehub, so git does not read "
+		       "it: let it belong to that user, or have root run git "
+		       "config --system --add safe.directory with the "
+		       "repository's path",
+		       path);
+}
+
 int git_top_level(const char *path, struct strbuf *top, struct strbuf *prefix,
 		  struct err *err)
 {
@@ -319,11 +336,8 @@ int git_top_level(const char *path, struct strbuf *top, struct strbuf *prefix,
 	autostrbuf out = STRBUF_INIT;
 	char *newline, *end;
 
-	if (run(argv, NULL, -1, &out, err)) {
-		if (err->code == ERR_UPSTREAM)
-			err->code = ERR_UNKNOWN;
-		return -1;
-	}
+	if (run(argv, NULL, -1, &out, err))
+		return explain_no_top(path, err);
 	newline = strchr(out.buf, '\n');
 	end = newline ? strchr(newline + 1, '\n') : NULL;
 	if (!end)

@@ -112,6 +112,15 @@ int tag_parse(struct tag *tag, const char *s, size_t len, struct err *err)
 	return 0;
 }
 
+bool tag_is_passive(const struct tag *tag)
+{
+	static const char suffix[] = "-esgztoc";
+	size_t len = strlen(tag->text), n = sizeof(suffix) - 1;
+
+	return !strncmp(tag->text, "sha256-", 7) ||
+	       (len > n && !strcmp(tag->text + len - n, suffix));
+}
+
 int reference_parse(struct reference *ref, const char *s, size_t len,
 		    struct err *err)
 {

@@ -35,6 +35,11 @@ MUST_CHECK int repository_name_parse(struct repository_name *name,
 				     struct err *err);
 MUST_CHECK int tag_parse(struct tag *tag, const char *s, size_t len,
 			 struct err *err);
+/*
+ * Is it one that clients ask for on their own, of signatures ("sha256-…",
+ * distribution-spec, "Referrers Tag Schema") and lazy pulling ("…-esgztoc")?
+ */
+bool tag_is_passive(const struct tag *tag);
 /* A tag, or whatever has a ':' as a digest (ERR_UNKNOWN as digest_parse). */
 MUST_CHECK int reference_parse(struct reference *ref, const char *s, size_t len,
 			       struct err *err);

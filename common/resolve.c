@@ -18,12 +18,13 @@
 /* Does a git+file: URL name a work tree, which may be dirty? */
 static bool has_work_tree(const struct flakeref *ref)
 {
-	const char *path = ref->clone_url;
-	autofree char *git = NULL;
+	const char *url = ref->clone_url;
+	autofree char *path = NULL, *git = NULL;
 
-	if (!strncmp(path, "file://", 7))
-		path += 7;
-	if (path[0] != '/')
+	if (!strncmp(url, "file://", 7))
+		url += 7;
+	path = url[0] == '/' ? url_decode(url, strlen(url)) : NULL;
+	if (!path)
 		return false;
 	git = xasprintf("%s/.git", path);
 	return !access(git, F_OK);
@@ -76,10 +77,18 @@ static int no_answer(const struct resolve *r, struct err *err)
 		       (intmax_t)r->settings->refresh_timeout);
 }
 
+/* Did somebody ask git since then? Not if the clock was set back meanwhile. */
+static bool is_asked_since(const struct refs_record *record, int64_t since_ms)
+{
+	return record->asked_ms >= since_ms &&
+	       record->asked_ms <= clock_realtime_ms();
+}
+
 /*
  * One ls-remote serves all who wait for it: whoever gets the lock looks
- * whether another asked since it began to wait. The wait counts, else those
- * who ask a host that hangs would do so one after another.
+ * whether another asked since it began to wait; what was asked before may lack
+ * what was pushed meanwhile. The wait counts, else those who ask a host that
+ * hangs would do so one after another.
  */
 static int ask_git(const struct resolve *r, const struct flakeref *ref,
 		   struct git_refs *refs, struct err *err)
@@ -88,7 +97,8 @@ static int ask_git(const struct resolve *r, const struct flakeref *ref,
 	autostrbuf text = STRBUF_INIT;
 	autoclose int lock = -1;
 	char name[DIGEST_HEX_SIZE + 8], hex[DIGEST_HEX_SIZE];
-	int64_t began = time(NULL), began_ms = clock_monotonic_ms();
+	int64_t since_ms = r->since_ms ? r->since_ms : clock_realtime_ms();
+	int64_t began_ms = clock_monotonic_ms();
 	int left_ms;
 
 	snprintf(name, sizeof(name), "refs.%s", digest_hex(&r->flake->id, hex));
@@ -96,17 +106,17 @@ static int ask_git(const struct resolve *r, const struct flakeref *ref,
 	if (lock < 0)
 		return err->code == ERR_BUSY ? no_answer(r, err) : -1;
 	if (!cache_get_refs(r->cache, &r->flake->id, &record, &text, err) &&
-	    record.asked > began)
+	    is_asked_since(&record, since_ms))
 		return git_refs_parse(refs, text.buf, text.len, err);
 	strbuf_reset(&text);
 	left_ms = time_left_ms(r, began_ms);
 	if (!left_ms)
 		return no_answer(r, err);
+	record.asked_ms = clock_realtime_ms();
 	if (git_ls_remote(ref->clone_url, r->env, left_ms, &text, err))
 		return time_left_ms(r, began_ms) ? -1 : no_answer(r, err);
 	if (git_refs_parse(refs, text.buf, text.len, err))
 		return -1;
-	record.asked = time(NULL);
 	return cache_put_refs(r->cache, &r->flake->id, &record, text.buf,
 			      text.len, err);
 }
@@ -131,7 +141,7 @@ int resolve_fixed(const struct flake_settings *flake, const struct tag *tag,
 int resolve_refs(const struct resolve *r, struct git_refs *refs,
 		 struct err *err)
 {
-	struct refs_record none = { .asked = time(NULL) };
+	struct refs_record none = { .asked_ms = clock_realtime_ms() };
 	autoflakeref ref = FLAKEREF_INIT;
 
 	*refs = (struct git_refs)GIT_REFS_INIT;
@@ -226,11 +236,24 @@ static int pin_work_tree(const struct resolve *r, const struct flakeref *ref,
 {
 	autofree char *url = NULL;
 
-	if (!strchr(r->flake->url, '?'))
+	if (flakeref_is_plain_path(r->flake->url))
 		return pin_now(r->nix, r->flake->url, pin, err);
 	url = xasprintf("%s%s%s", ref->base, *ref->params ? "?" : "",
 			ref->params);
 	return pin_now(r->nix, url, pin, err);
+}
+
+/* What git has no part in, as Nix alone sees it. */
+static int pin_as_it_is(const struct resolve *r, const struct flakeref *ref,
+			struct flake_pin *pin, struct err *err)
+{
+	if (ref->kind == FLAKEREF_FOLDER && !flakeref_is_plain_path(ref->base))
+		return err_set(err, ERR_REFUSED,
+			       "Nix takes no folder that has blanks or odd "
+			       "characters in its path unless it is a git "
+			       "repository: %s",
+			       ref->base);
+	return pin_now(r->nix, r->flake->url, pin, err);
 }
 
 static int resolve_latest(const struct resolve *r, const struct flakeref *ref,
@@ -243,7 +266,7 @@ static int resolve_latest(const struct resolve *r, const struct flakeref *ref,
 	if (ref->kind == FLAKEREF_FOLDER && ref->clone_url && !ref->ref)
 		return pin_work_tree(r, ref, pin, err);
 	if (!ref->clone_url || (!ref->ref && has_work_tree(ref)))
-		return pin_now(r->nix, r->flake->url, pin, err);
+		return pin_as_it_is(r, ref, pin, err);
 	if (ask_git(r, ref, &refs, err))
 		return -1;
 	if (ref->ref) {

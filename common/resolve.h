@@ -19,6 +19,11 @@ struct resolve {
 	const struct flake_settings *flake;
 	struct nix *nix;
 	char *const *env; /* for git, or NULL */
+	/*
+	 * CLOCK_REALTIME: what git was asked since then need not be asked
+	 * again. 0: since the call.
+	 */
+	int64_t since_ms;
 };
 
 /*

@@ -331,7 +331,9 @@ static int parse_url(void *field, const char *value, size_t len,
 	autoflakeref ref = FLAKEREF_INIT;
 
 	if (strpbrk(url, " \t"))
-		return err_set(err, ERR_MALFORMED, "url has a blank in it");
+		return err_set(err, ERR_MALFORMED,
+			       "url has a blank in it: in git+file: "
+			       "and others it is written %%20");
 	if (flakeref_parse(&ref, url, err) < 0)
 		return err_wrap(err, "url");
 	if (ref.kind == FLAKEREF_PATH && !strstr(ref.base, ":/"))

@@ -21,14 +21,8 @@ struct standing {
 /* A tag that clients ask for on their own: never worth a build. */
 static bool is_passive(const struct target *target)
 {
-	const char *tag = target->reference.tag.text;
-	static const char suffix[] = "-esgztoc";
-	size_t len = strlen(tag), n = sizeof(suffix) - 1;
-
-	if (target->reference.is_digest)
-		return false;
-	return !strncmp(tag, "sha256-", 7) ||
-	       (len > n && !strcmp(tag + len - n, suffix));
+	return !target->reference.is_digest &&
+	       tag_is_passive(&target->reference.tag);
 }
 
 /* The record of the tag, if its image is of the right flake. */

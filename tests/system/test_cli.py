@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 
@@ -304,6 +305,27 @@ def test_killed_serve_ends_its_servers(serve, simple, directory):
              and accepts(port), 60)
     process.popen.send_signal(signal.SIGKILL)
     wait_for("lighttpd ends", lambda: not accepts(port), 10)
+
+
+def test_install_deps_without_apt(directory):
+    """It names what is missing, and is content when nothing is."""
+    folder = directory / "bin"
+    folder.mkdir()
+    for name in "sh", "xargs":
+        (folder / name).symlink_to(nix.which(name))
+    result = run([ROOT / "scripts/install-deps", "run"],
+                 env={"PATH": folder})
+    assert result.status == 1, str(result)
+    words = result.err.split("please install:")[1].split()
+    assert {"cc", "make", "git", "libseccomp", "fcgi"} <= set(words), words
+    assert "lighttpd" not in words  # it is in /usr/sbin
+    for name in words:
+        if shutil.which(name):
+            (folder / name).symlink_to(shutil.which(name))
+    # What pkg-config and cc start is found by themselves.
+    result = run([ROOT / "scripts/install-deps", "run"],
+                 env={"PATH": folder}).ok()
+    assert result.out + result.err == ""
 
 
 def test_install(directory):

@@ -208,3 +208,16 @@ def test_environment_of_the_evaluation(make_registry, fresh, directory):
     registry = make_registry(folder, environment=nix.environment(directory))
     reply = registry.get("/v2/env/manifests/latest")
     assert reply.status == 404 and "saw <>" in reply.error()[1]
+
+
+def test_folder_of_another_user(make_registry, fresh):
+    """git reads it for its owner alone; the answer says what to do."""
+    flake = fresh()
+    run(["git", "init", "-q", flake]).ok()
+    run(["chown", "-R", "12345", flake]).ok()
+    registry = make_registry(flake)
+    for tag in "latest", "main":
+        reply = registry.get(f"/v2/hello/manifests/{tag}")
+        assert reply.status == 403, str(reply)
+        message = reply.error()[1]
+        assert "another user" in message and "safe.directory" in message

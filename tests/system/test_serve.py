@@ -6,10 +6,12 @@ import pathlib
 import signal
 import socket
 import time
+import uuid
 
 import pytest
 
 from harness import ROOT, fetch, nix
+from harness.git import Repository
 from harness.process import Process, descendants, run, wait_for
 from harness.registry import FLAKEHUB
 from harness.webserver import accepts, free_port
@@ -134,6 +136,41 @@ def test_no_nix(serve, simple, directory):
     assert "nix" in one.process.output().splitlines()[-1]
 
 
+def test_odd_folder(serve, fresh, directory):
+    """A git repository may be anywhere; what is none, where Nix takes it."""
+    odd = directory / "a b:[ü%20"
+    folder = odd / "flake"
+    odd.mkdir()
+    fresh().rename(folder)
+    plain = serve(folder)
+    assert plain.process.popen.wait(30) == 1
+    assert "odd characters" in plain.process.output()
+    Repository(odd)
+    one = serve(folder).ready()
+    assert one.get("/v2/hello/manifests/latest").status == 200
+    (folder / "salt").write_text("of the work tree\n")
+    reply = one.get("/v2/args/manifests/main")
+    assert reply.status == 200, str(reply)
+
+
+def test_cache_of_the_user(directory, simple):
+    """Without -c the images are in the user's own cache."""
+    home = directory / "of-the-user"
+    home.mkdir()
+    os.chown(home, 47113, 47113)
+    one = Process(
+        ["setpriv", "--reuid=47113", "--regid=47113", "--clear-groups",
+         FLAKEHUB, "serve", "-p", free_port(), simple],
+        directory / "log", env=nix.environment(directory, HOME=home))
+    try:
+        wait_for("it listens", lambda: one.assert_running()
+                 and "Serving" in one.output(), 60)
+        assert f"the cache is {home}/.cache/flakehub." in one.output()
+        assert (home / ".cache/flakehub/version").stat().st_uid == 47113
+    finally:
+        one.stop(signal.SIGINT)
+
+
 def test_relative_flake(serve, simple):
     """As in `./scripts/serve examples/hello`."""
     one = serve(os.path.relpath(simple, simple.parent / "x"))
@@ -155,6 +192,25 @@ def test_nix_is_set_up_for_the_run(serve, simple):
     assert sorted(os.listdir("/etc")) == before
     if os.getuid() == 0 and not os.path.exists("/etc/nix/nix.conf"):
         assert "single-user" in one.process.output()
+
+
+@pytest.mark.parametrize("how", ("variable", "file"))
+def test_nix_that_is_set_up(serve, simple, how):
+    """By scripts/serve, too, it stays as it is: this one cannot build."""
+    text = nix.SINGLE_USER + "max-jobs = 0\nbuilders =\n"
+    environment = {"NIX_CONFIG": text}
+    folder = simple.parent / "config"
+    if how == "file":
+        (folder / "nix").mkdir(parents=True)
+        (folder / "nix/nix.conf").write_text(text)
+        environment = {"NIX_CONFIG": None, "XDG_CONFIG_HOME": folder}
+    one = serve(nix.copy_flake(simple, folder.parent / how, uuid.uuid4().hex,
+                               1),
+                program=[ROOT / "scripts/serve"],
+                environment=environment).ready()
+    reply = one.get("/v2/hello/manifests/latest")
+    assert reply.status == 404, str(reply)
+    assert "single-user" not in one.process.output()
 
 
 def test_folders_are_removed(serve, simple, directory):

@@ -48,7 +48,7 @@ static void put_names(size_t flake, int64_t asked, const char *names)
 
 static void put_refs(const char *refs)
 {
-	struct refs_record record = { .asked = 5 };
+	struct refs_record record = { .asked_ms = 5999 };
 	struct err err = ERR_INIT;
 
 	assert_int_equal(cache_put_refs(&cache, &settings.flakes[0].id, &record,
@@ -119,11 +119,16 @@ static void test_tags(void **state)
 	struct err err = ERR_INIT;
 	int64_t asked;
 
-	/* v1 is a tag and a branch; a/b and a@b cannot be told apart. */
+	/*
+	 * v1 is a tag and a branch; a/b and a@b cannot be told apart; what
+	 * follows means something else to whoever pulls it.
+	 */
 	put_refs(A "\tHEAD\n" A "\trefs/heads/main\n" A "\trefs/heads/v1\n" A
 		   "\trefs/heads/feat/x\n" A "\trefs/heads/a/b\n" A
 		   "\trefs/heads/a@b\n" A "\trefs/heads/latest\n" A
-		   "\trefs/tags/v1\n" A "\trefs/tags/B\n");
+		   "\trefs/tags/v1\n" A "\trefs/tags/B\n" A "\trefs/heads/" A
+		   "\n" A "\trefs/heads/sha256-x\n" A
+		   "\trefs/tags/v1-esgztoc\n");
 	if (catalog_tags(&cache, &settings.flakes[0], &tags, &asked, &err))
 		fail_msg("%s", err.msg);
 	join(&tags, &text);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/resolve.h"
 #include "common/spawn.h"
 #include "tests/unit/scratch.h"
@@ -134,6 +135,48 @@ static void test_revisions(void **state)
 	assert_string_equal(old_pin.revision, old);
 }
 
+/* Whose answer of git's is taken: by when git was asked for it. */
+static void test_since(void **state)
+{
+	static const struct {
+		const char *name;
+		int64_t since_ms, asked_ms; /* from now; since 0: the call */
+		bool is_taken;
+	} cases[] = {
+		{ "before the call", 0, -1, false },
+		{ "since then", -1000, -1000, true },
+		{ "before then", -1000, -1001, false },
+		{ "the clock was set back", -1000, 60000, false },
+	};
+	autofree char *text =
+		xasprintf("[flake]\nurl = git+file://%s\n", repository);
+	autosettings settings;
+	struct err err = ERR_INIT;
+
+	assert_int_equal(
+		settings_parse(&settings, text, strlen(text), "test", &err), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		static const char marker[] =
+			"0123456789abcdef0123456789abcdef01234567\tHEAD\n";
+		int64_t now = clock_realtime_ms();
+		struct refs_record record = { .asked_ms =
+						      now + cases[i].asked_ms };
+		struct resolve r = { .settings = &settings,
+				     .cache = &cache,
+				     .flake = &settings.flakes[0] };
+		autorefs refs = GIT_REFS_INIT;
+
+		if (cases[i].since_ms)
+			r.since_ms = now + cases[i].since_ms;
+		assert_int_equal(cache_put_refs(&cache, &r.flake->id, &record,
+						marker, strlen(marker), &err),
+				 0);
+		if (resolve_refs(&r, &refs, &err))
+			fail_msg("%s: %s", cases[i].name, err.msg);
+		check(cases[i].name, !refs.nr == cases[i].is_taken);
+	}
+}
+
 static void test_unknown(void **state)
 {
 	static const struct {
@@ -164,6 +207,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tags),
 		cmocka_unit_test(test_revisions),
+		cmocka_unit_test(test_since),
 		cmocka_unit_test(test_unknown),
 	};
 
