@@ -79,6 +79,42 @@ bool image_is_whole(const struct image_work *work,
 				      : layers_are_there(work, record);
 }
 
+/*
+ * Other settings over this cache may have had the name mean their flake: what
+ * they linked for it is linked for ours again. 0 if a record is theirs.
+ */
+static int link_again(const struct image_work *work,
+		      const struct image_head *head,
+		      const struct record *record, struct err *err)
+{
+	autoindex index = IMAGE_INDEX_INIT;
+
+	if (!digest_equal(&head->flake, &work->flake->id))
+		return 0;
+	if (!image_is_index(record))
+		return image_link_blobs(work, head, record->config,
+					record->layers, record->nr, err)
+			       ? -1
+			       : 1;
+	if (index_parse(&index, record->config, strlen(record->config), "index",
+			err))
+		return -1;
+	for (size_t i = 0; i < index.nr; i++) {
+		autorecord member = RECORD_INIT;
+		struct image_head of;
+
+		if (image_read_record(work, &index.members[i].manifest.digest,
+				      &of, &member, err))
+			return -1;
+		if (!digest_equal(&of.flake, &work->flake->id))
+			return 0;
+		if (image_link_blobs(work, &of, member.config, member.layers,
+				     member.nr, err))
+			return -1;
+	}
+	return 1;
+}
+
 int image_find_known(struct image_work *work, const struct digest *identity,
 		     struct image_head *head, struct err *err)
 {
@@ -92,6 +128,7 @@ int image_find_known(struct image_work *work, const struct digest *identity,
 		return err->code == ERR_UNKNOWN ? 0 : -1;
 	if (image_read_record(work, &manifest, head, &record, &ignored))
 		return 0;
-	return image_is_whole(work, head, &record) &&
-	       digest_equal(&head->flake, &work->flake->id);
+	return image_is_whole(work, head, &record)
+		       ? link_again(work, head, &record, err)
+		       : 0;
 }

@@ -253,6 +253,23 @@ static int put_link(const struct image_work *work,
 			      err);
 }
 
+int image_link_blobs(const struct image_work *work,
+		     const struct image_head *head, const char *config,
+		     const struct layer *layers, size_t nr, struct err *err)
+{
+	struct descriptor d = { .media_type = MEDIA_CONFIG,
+				.size = strlen(config) };
+	struct digest known = head->manifest.digest;
+
+	digest_of(config, d.size, &d.digest);
+	if (put_link(work, head, &d, &known, err))
+		return -1;
+	for (size_t i = 0; i < nr; i++)
+		if (put_link(work, head, &layers[i].blob, &known, err))
+			return -1;
+	return 0;
+}
+
 int image_publish_blobs(struct image_work *work, const struct image_head *head,
 			const char *config, const struct strbuf *manifest,
 			const struct layer *layers, size_t nr, struct err *err)
@@ -260,21 +277,17 @@ int image_publish_blobs(struct image_work *work, const struct image_head *head,
 	const struct cache *cache = work->build->cache;
 	autoblob config_blob = BLOB_WRITER_INIT;
 	autoblob manifest_blob = BLOB_WRITER_INIT;
-	struct descriptor d = { .media_type = MEDIA_CONFIG,
-				.size = strlen(config) };
-	struct digest digest, known = head->manifest.digest;
+	struct digest config_digest, digest;
 
-	if (blob_stage(&config_blob, cache, config, d.size, &d.digest, err) ||
+	if (blob_stage(&config_blob, cache, config, strlen(config),
+		       &config_digest, err) ||
 	    blob_stage(&manifest_blob, cache, manifest->buf, manifest->len,
 		       &digest, err) ||
-	    put_link(work, head, &d, &known, err))
+	    image_link_blobs(work, head, config, layers, nr, err))
 		return -1;
-	for (size_t i = 0; i < nr; i++)
-		if (put_link(work, head, &layers[i].blob, &known, err))
-			return -1;
 	/* The record, too, which gives each of them again. */
 	if (cache_sync(cache, err) ||
-	    blob_publish(&config_blob, &d.digest, err))
+	    blob_publish(&config_blob, &config_digest, err))
 		return -1;
 	return blob_publish(&manifest_blob, &digest, err);
 }

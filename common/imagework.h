@@ -132,6 +132,15 @@ MUST_CHECK int image_remake(struct image_work *work,
 void image_format_manifest(struct strbuf *out, const struct record *record);
 
 /*
+ * Link config and layers of an image of this flake in its repository, where
+ * they are not linked for it already.
+ */
+MUST_CHECK int image_link_blobs(const struct image_work *work,
+				const struct image_head *head,
+				const char *config, const struct layer *layers,
+				size_t nr, struct err *err);
+
+/*
  * Publish the links of all blobs and, when these are on disk, the config and
  * the manifest: one that is there has all that it names. The caller holds the
  * layers, and has written the record.

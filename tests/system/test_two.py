@@ -82,6 +82,11 @@ def test_settings_of_their_own(make_registry, fresh, directory):
         answer = public.send("GET", f"/v2/hello/{kind}/{digest}")
         assert answer.status == 404, (kind, str(answer))
     assert public.manifest("hello")[1].digest() != digests[0]
+    # Layers of both are linked for whoever pulled last.
+    for registry in private, public, private:
+        manifest, _ = registry.manifest("hello")
+        for part in [manifest["config"], *manifest["layers"]]:
+            registry.blob("hello", part["digest"])
     # The log of a failed build names what is private.
     (directory / "private/flake.nix").write_text(
         '{ outputs = { self }: throw "the password is xyzzy"; }\n')
