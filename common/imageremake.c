@@ -10,6 +10,46 @@
 
 #include "common/banned.h"
 
+/* What follows "packages.x86_64-linux" in an attribute path. */
+static const char *skip_set(const char *path)
+{
+	path += strcspn(path, ".");
+	path += *path == '.';
+	return path + strcspn(path, ".");
+}
+
+/*
+ * Nix takes "packages.x86_64-linux.a" for an attribute of a package called
+ * packages, if there is one that has it, so the set alone is named to it, as
+ * it was when the image was made; a function goes on from there.
+ */
+static char *select_function(const char *rest)
+{
+	autostrbuf text = STRBUF_INIT;
+
+	strbuf_addstr(&text, "set: (set");
+	while (*rest == '.') {
+		size_t len = 1;
+
+		if (rest[1] == '"')
+			for (len++; rest[len] && rest[len] != '"'; len++)
+				len += rest[len] == '\\' && rest[len + 1];
+		len += strcspn(rest + len, ".");
+		if (rest[1] == '"') {
+			strbuf_add(&text, rest, len);
+		} else {
+			/* "2048-game" is no identifier, nor is "if". */
+			autofree char *name = xstrndup(rest + 1, len - 1);
+
+			strbuf_addch(&text, '.');
+			nix_quote(&text, name);
+		}
+		rest += len;
+	}
+	strbuf_addstr(&text, ").drvPath");
+	return strbuf_detach(&text, NULL);
+}
+
 /*
  * The derivation that gave the record's output. The record's URL has no
  * password in it, so its revision is resolved by the settings' one.
@@ -19,16 +59,20 @@ static int evaluate_again(struct image_work *work, const struct record *record,
 {
 	autopin pin = FLAKE_PIN_INIT;
 	autofree char *installable = NULL, *function = NULL;
+	const char *rest;
 	struct tag revision;
 
 	if (tag_parse(&revision, record->revision, strlen(record->revision),
 		      err) ||
 	    image_work_resolve(work, &revision, &pin, err))
 		return -1;
-	installable = xasprintf("%s#%s", pin.url, record->attribute_path);
+	rest = skip_set(record->attribute_path);
+	installable = xasprintf("%s#%.*s", pin.url,
+				(int)(rest - record->attribute_path),
+				record->attribute_path);
 	function = record->composition
 			   ? composition_function(record->composition)
-			   : xstrdup("drv: drv.drvPath");
+			   : select_function(rest);
 	if (nix_eval(&work->nix, installable, function, drv_path, err))
 		return -1;
 	if (!json_object_is_type(*drv_path, json_type_string))

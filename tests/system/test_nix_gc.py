@@ -8,6 +8,7 @@ import time
 import pytest
 
 from harness import nix
+from harness.git import Repository
 from harness.registry import assert_whole, blobs
 from harness.store import Store
 
@@ -58,6 +59,32 @@ def test_roots(store, make_registry, fresh):
     assert store.run("test", "-e", output).status == 1
     # And by its tag it comes again.
     assert pull(registry, "hello") == digest
+    assert_whole(registry.cache)
+
+
+FLAKE = """{ outputs = { self }: { packages.x86_64-linux."2048.if" =
+  derivation { name = "game"; system = "x86_64-linux"; builder = "/bin/sh";
+    args = [ "-c" "echo SALT >$out; chmod +x $out" ]; }; }; }
+"""
+
+
+def test_output_is_gone(store, make_registry, directory):
+    """The image of a digest is evaluated and built again, by a name that is
+    no identifier of Nix's."""
+    flake = directory / "flake"
+    flake.mkdir()
+    (flake / "flake.nix").write_text(FLAKE.replace("SALT", str(directory)))
+    bare = Repository(flake).bare(directory / "r.git")
+    registry = make_registry(f"git+file://{bare}", settings=[PLAIN],
+                             prefix=store.prefix)
+    digest = pull(registry, "2048.if")
+    output, = outputs(store, registry)
+    for file in [*blobs(registry.cache).values(),
+                 *registry.cache.glob("roots/*")]:
+        file.unlink()
+    store.collect()
+    assert store.run("test", "-e", output).status == 1
+    assert pull(registry, "2048.if", digest) == digest
     assert_whole(registry.cache)
 
 
