@@ -31,6 +31,22 @@ static bool tag_is(const struct tag *tag, const char *text)
 	return !strcmp(tag->text, text);
 }
 
+/* Nor is a build of latest that fails tried for each wrong tag. */
+static bool failed_lately(const struct image_work *work,
+			  const struct reference *latest)
+{
+	struct digest key;
+	struct failure failure;
+	struct err ignored;
+
+	build_key(work->build->name, latest, &key);
+	return !cache_get_failure(work->build->cache, &key, &failure,
+				  &ignored) &&
+	       digest_equal(&failure.flake, &work->flake->id) &&
+	       llabs(time(NULL) - failure.when) <
+		       work->flake->image.error_max_age;
+}
+
 /*
  * A tag that is no ref of git's may be what the image at latest calls itself.
  * ERR_UNKNOWN, with what unknown says, if it is not.
@@ -47,6 +63,8 @@ static int build_declared(struct image_work *work, const struct err *unknown,
 	const char *colon = NULL;
 
 	latest.reference = &reference;
+	if (failed_lately(work, &reference))
+		goto unknown;
 	/* A wrong tag builds latest no more often than latest itself does. */
 	if (cache_get_tag(latest.cache, latest.name, &reference.tag,
 			  &tag_record, err) ||

@@ -135,6 +135,22 @@ def test_order(make_registry, repository, directory):
     assert revision_of("fixed-tag", "v1.2") == says["declared"][1]
 
 
+def test_wrong_tags_of_what_fails(make_registry, repository, directory):
+    """Each wrong tag may be what the image at latest calls itself; that
+    latest cannot be built is remembered."""
+    path, log = nix.counting_path(directory)
+    registry = make_registry(
+        f"git+file://{repository.bare(directory / 'bare.git')}",
+        settings=["error-max-age = 1h", nix.COUNTED],
+        environment=nix.environment(directory, path=path))
+    for tag in "one", "two", "three":
+        reply = registry.get(f"/v2/broken/manifests/{tag}")
+        assert reply.status == 404 and "no git tag" in reply.error()[1]
+    realised = [line for line in log.read_text().splitlines()
+                if "--realise" in line]
+    assert len(realised) == 1, realised
+
+
 def test_ambiguous(make_registry, repository, directory):
     repository.branch("fix/one")
     repository.branch("fix@one")
