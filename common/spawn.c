@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -186,10 +187,40 @@ static const char *name_of(const struct spawn_run *run)
 	return run->name ? run->name : run->argv[0];
 }
 
-static int pump(const struct spawn_run *run, int out_fd, int err_fd,
-		struct strbuf *out, struct err *err)
+/* For poll(2), until the deadline; it comes back now and then. */
+static int wait_ms(const struct spawn_run *run, int64_t deadline)
 {
-	int64_t deadline = clock_monotonic_ms() + run->timeout_ms;
+	int64_t left = deadline - clock_monotonic_ms();
+
+	if (run->timeout_ms < 0)
+		return -1;
+	return left > 60000 ? 60000 : left > 0 ? (int)left : 0;
+}
+
+static int timed_out(const struct spawn_run *run, struct err *err)
+{
+	return err_set(err, ERR_TIMED_OUT, "%s did not end within %jd s",
+		       name_of(run), (intmax_t)run->timeout_ms / 1000);
+}
+
+/* A program may close its pipes and go on. */
+static int wait_end(const struct spawn_run *run, pid_t pid, int64_t deadline,
+		    struct err *err)
+{
+	autoclose int fd =
+		run->timeout_ms < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd ended = { .fd = fd, .events = POLLIN };
+
+	/* A kernel without it (Linux 5.3) has no deadline here. */
+	while (fd >= 0 && poll(&ended, 1, wait_ms(run, deadline)) <= 0)
+		if (clock_monotonic_ms() >= deadline)
+			return timed_out(run, err);
+	return 0;
+}
+
+static int pump(const struct spawn_run *run, int out_fd, int err_fd,
+		int64_t deadline, struct strbuf *out, struct err *err)
+{
 	struct pollfd fds[2] = { { .fd = out_fd, .events = POLLIN },
 				 { .fd = err_fd, .events = POLLIN } };
 	size_t start = out->len;
@@ -198,18 +229,13 @@ static int pump(const struct spawn_run *run, int out_fd, int err_fd,
 	int rc = 0;
 
 	while (!rc && (fds[0].fd >= 0 || fds[1].fd >= 0)) {
-		int64_t left = deadline - clock_monotonic_ms();
-		int wait = left > 60000 ? 60000 : (int)left;
 		ssize_t n;
 
-		if (run->timeout_ms >= 0 && left <= 0) {
-			rc = err_set(err, ERR_TIMED_OUT,
-				     "%s did not end within %jd s",
-				     name_of(run),
-				     (intmax_t)run->timeout_ms / 1000);
+		if (run->timeout_ms >= 0 && clock_monotonic_ms() >= deadline) {
+			rc = timed_out(run, err);
 			break;
 		}
-		if (poll(fds, 2, run->timeout_ms < 0 ? -1 : wait) < 0 &&
+		if (poll(fds, 2, wait_ms(run, deadline)) < 0 &&
 		    errno != EINTR) {
 			rc = err_errno(err, "waiting for %s", name_of(run));
 			break;
@@ -244,6 +270,7 @@ int spawn_run(const struct spawn_run *run, struct strbuf *out, int *status,
 {
 	struct spawn spawn = SPAWN_INIT;
 	int out_pipe[2], err_pipe[2];
+	int64_t deadline;
 	pid_t pid;
 	int rc;
 
@@ -269,7 +296,10 @@ int spawn_run(const struct spawn_run *run, struct strbuf *out, int *status,
 		close(err_pipe[0]);
 		return -1;
 	}
-	rc = pump(run, out_pipe[0], err_pipe[0], out, err);
+	deadline = clock_monotonic_ms() + run->timeout_ms;
+	rc = pump(run, out_pipe[0], err_pipe[0], deadline, out, err);
+	if (!rc)
+		rc = wait_end(run, pid, deadline, err);
 	if (rc)
 		end_group(pid);
 	*status = reap(pid);

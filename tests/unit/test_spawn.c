@@ -61,6 +61,8 @@ static void test_limits(void **state)
 		{ "too much output", "while :; do echo 0123456789; done", -1,
 		  ERR_MALFORMED },
 		{ "too long", "sleep 100 & sleep 100", 100, ERR_TIMED_OUT },
+		{ "pipes closed", "exec >&- 2>&-; sleep 100", 100,
+		  ERR_TIMED_OUT },
 		{ "deaf to SIGTERM", "trap '' TERM; while :; do :; done", 100,
 		  ERR_TIMED_OUT },
 	};
