@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "common/alloc.h"
 #include "common/confine.h"
+#include "common/credentials.h"
 
 #include "common/banned.h"
 
@@ -66,6 +67,13 @@ static int check(const struct invocation *invocation)
 		command_fail(&err);
 		return err.code == ERR_MALFORMED ? EXIT_USAGE : EXIT_FAILED;
 	}
+	for (size_t i = 0; i < settings.nr_flakes; i++)
+		if (credentials_check(&settings.flakes[i], &err)) {
+			err_wrap(&err, "[flake%s%s]",
+				 *settings.flakes[i].name ? " " : "",
+				 settings.flakes[i].name);
+			return command_fail(&err);
+		}
 	printf("%s: good, %zu flake%s\n", path, settings.nr_flakes,
 	       settings.nr_flakes == 1 ? "" : "s");
 	warn(&settings, path);

@@ -200,27 +200,46 @@ static bool is_netrc(const char *start)
 	       *start == '#';
 }
 
-static int use_file(struct credentials *c, const struct cache *cache,
-		    const char *file, struct err *err)
+/* Which of the two is it? */
+static int tell_kind(const char *file, bool *key, struct err *err)
 {
 	char start[START_SIZE] = "";
-	autoclose int fd = open(file, O_RDONLY | O_CLOEXEC);
+	/* A FIFO would wait for a writer. */
+	autoclose int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0 || read(fd, start, sizeof(start) - 1) < 0) {
 		err_errno(err, "cannot read the credentials %s", file);
 		err->code = ERR_REFUSED;
 		return -1;
 	}
-	if (is_key(start)) {
-		use_key(c, file);
+	*key = is_key(start);
+	if (*key || is_netrc(start))
 		return 0;
-	}
-	if (is_netrc(start))
-		return use_netrc(c, cache, file, err);
 	return err_set(err, ERR_REFUSED,
 		       "the credentials %s are neither a netrc file, which "
 		       "begins with machine or default, nor an ssh private key",
 		       file);
+}
+
+int credentials_check(const struct flake_settings *flake, struct err *err)
+{
+	bool key;
+
+	return flake->credentials ? tell_kind(flake->credentials, &key, err)
+				  : 0;
+}
+
+static int use_file(struct credentials *c, const struct cache *cache,
+		    const char *file, struct err *err)
+{
+	bool key;
+
+	if (tell_kind(file, &key, err))
+		return -1;
+	if (!key)
+		return use_netrc(c, cache, file, err);
+	use_key(c, file);
+	return 0;
 }
 
 int credentials_open(struct credentials *c, const struct cache *cache,

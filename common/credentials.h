@@ -30,6 +30,10 @@ MUST_CHECK int credentials_open(struct credentials *credentials,
 				const struct flake_settings *flake,
 				struct err *err);
 
+/* Could the flake's file be opened, by this user? ERR_REFUSED if not. */
+MUST_CHECK int credentials_check(const struct flake_settings *flake,
+				 struct err *err);
+
 /* Removes the folder. */
 void credentials_release(struct credentials *credentials);
 #define autocredentials                                                        \

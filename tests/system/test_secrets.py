@@ -199,6 +199,21 @@ def test_modes(make_registry, simple):
         assert mode == 0o700, (name, oct(mode))
 
 
+@pytest.mark.parametrize("text,said", [
+    (None, "cannot read the credentials"), ("what?", "neither a netrc file"),
+    ("machine host login a password b", "good")])
+def test_credentials_are_checked(directory, text, said):
+    file = directory / "credentials"
+    if text:
+        file.write_text(text)
+    config = directory / "flakehub.conf"
+    config.write_text("[flake blog]\nurl = git+https://host/x\n"
+                      f"credentials = {file}\n")
+    result = run([FLAKEHUB, "--config", config, "config", "--check"])
+    assert said in result.err + result.out, str(result)
+    assert (result.status == 0) == (said == "good")
+
+
 def test_settings_that_all_may_read(directory):
     """A password in a file that every user may read is warned of."""
     file = directory / "flakehub.conf"
