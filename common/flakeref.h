@@ -71,7 +71,8 @@ void login_release(struct login *login);
 
 /*
  * Does Nix take an absolute path as it stands for a flake's? What has another
- * character in it can be named as git+file: alone, encoded.
+ * character in it can be named as git+file: alone, encoded, and then means
+ * the last commit.
  */
 bool flakeref_is_plain_path(const char *path);
 

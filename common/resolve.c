@@ -15,18 +15,20 @@
 
 #include "common/banned.h"
 
-/* Does a git+file: URL name a work tree, which may be dirty? */
+/*
+ * Does a git+file: URL name a work tree, which may be dirty? One with escapes
+ * in its path Nix takes for a bare repository.
+ */
 static bool has_work_tree(const struct flakeref *ref)
 {
 	const char *url = ref->clone_url;
-	autofree char *path = NULL, *git = NULL;
+	autofree char *git = NULL;
 
 	if (!strncmp(url, "file://", 7))
 		url += 7;
-	path = url[0] == '/' ? url_decode(url, strlen(url)) : NULL;
-	if (!path)
+	if (!flakeref_is_plain_path(url))
 		return false;
-	git = xasprintf("%s/.git", path);
+	git = xasprintf("%s/.git", url);
 	return !access(git, F_OK);
 }
 
@@ -263,7 +265,8 @@ static int resolve_latest(const struct resolve *r, const struct flakeref *ref,
 	const struct git_ref *tip;
 
 	/* What is in the folder now, committed or not. */
-	if (ref->kind == FLAKEREF_FOLDER && ref->clone_url && !ref->ref)
+	if (ref->kind == FLAKEREF_FOLDER && ref->clone_url && !ref->ref &&
+	    flakeref_is_plain_path(ref->clone_url))
 		return pin_work_tree(r, ref, pin, err);
 	if (!ref->clone_url || (!ref->ref && has_work_tree(ref)))
 		return pin_as_it_is(r, ref, pin, err);
