@@ -233,7 +233,8 @@ static const struct {
 	{ "[flake]\nurl = path:./here",
 	  "f:2: url: an absolute path follows path:" },
 	{ "[flake]\nurl = --option", NO_SCHEME },
-	{ "[flake]\nurl = github:a/b x", "f:2: url has a blank in it: in git+file: and others it is written "
+	{ "[flake]\nurl = github:a/b x",
+	  "f:2: url has a blank in it: in git+file: and others it is written "
 	  "%20" },
 	{ "[flake]\nurl = github:a/b#x",
 	  "f:2: url: a flake reference here has no '#': the repository name "
