@@ -24,12 +24,14 @@ BUILD    ?= build$(variant)
 PACKAGES := json-c libarchive libcrypto libzstd libdeflate libpcre2-8 zlib
 PKG_CONFIG ?= pkg-config
 
-OPTIMIZE ?= $(if $(SANITIZE),-O1 -fno-omit-frame-pointer,-O2)
+OPTIMIZE ?= $(if $(SANITIZE),-O1 -fno-omit-frame-pointer,$(if \
+	$(COVERAGE),-O0,-O2))
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
 	-Wcast-qual -Wwrite-strings -Wundef -Wformat=2 -Wvla \
 	-Wnull-dereference -Wimplicit-fallthrough -Wno-unused-parameter \
-	$(if $(SANITIZE),-Wno-format-truncation -Wno-null-dereference)
+	$(if $(SANITIZE)$(COVERAGE),-Wno-format-truncation) \
+	$(if $(SANITIZE),-Wno-null-dereference)
 HARDEN   := -fPIE -fstack-protector-strong $(if \
 	$(SANITIZE)$(COVERAGE),,-D_FORTIFY_SOURCE=2)
 
@@ -67,7 +69,8 @@ programs := $(if $(filter cli/main.c,$(cli_c)),$(BUILD)/flakehub) \
 
 PYTHON ?= /usr/bin/python3
 
-.PHONY: all bench bench-plan check check-cpu install clean check-headers format format-check lint torture FORCE
+.PHONY: all analyze bench bench-plan check check-cpu check-headers clean \
+	format format-check install lint tidy torture FORCE
 .DELETE_ON_ERROR:
 all: $(programs) $(common_a)
 
@@ -152,8 +155,28 @@ format:
 format-check:
 	$(CLANG_FORMAT) --dry-run -Werror $(sources) $(headers) $(shim)
 
+# gcc's analyser and clang-tidy, of each file that has changed; .clang-tidy
+# says what they look for. The analysis needs no debug information.
+ANALYZE ?= gcc -fanalyzer -O1 -g0
+CLANG_TIDY ?= clang-tidy
+tidy_flags := -std=gnu17 -D_GNU_SOURCE -DFLAKEHUB_VERSION='"$(VERSION)"' -I.
+linted    := $(common_c) $(fcgi_c) $(cli_c)
+analyzed  := $(patsubst %.c,$(BUILD)/lint/%.analyzed,$(linted))
+tidied    := $(patsubst %.c,$(BUILD)/lint/%.tidied,$(linted))
+$(BUILD)/lint/%.analyzed: %.c $(headers)
+	@mkdir -p $(@D)
+	$(Q)$(ANALYZE) -Werror -fPIE $(tidy_flags) -c -o /dev/null $<
+	@touch $@
+$(BUILD)/lint/%.tidied: %.c $(headers) .clang-tidy
+	@mkdir -p $(@D)
+	$(Q)$(CLANG_TIDY) --quiet $< -- $(tidy_flags) 2>$@.log || \
+		{ cat $@.log; exit 1; }
+	@touch $@
+analyze: $(analyzed)
+tidy: $(tidied)
+
 # varFuncNullUB: NULL is a pointer in every C library that this runs on.
-lint:
+lint: analyze tidy
 	@for f in $(sources); do \
 		grep -q '#include "common/banned.h"' $$f || \
 		{ echo "$$f: does not include common/banned.h"; exit 1; }; done

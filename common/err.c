@@ -8,6 +8,10 @@
 
 #include "common/banned.h"
 
+#undef err_set
+#undef err_errno
+#undef err_wrap
+
 static const char *const names[] = {
 	[ERR_NONE] = "none",	       [ERR_MALFORMED] = "malformed",
 	[ERR_UNKNOWN] = "unknown",     [ERR_BUSY] = "busy",

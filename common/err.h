@@ -51,6 +51,19 @@ int err_errno(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Put "context: " before the message that is there. Always returns -1. */
 int err_wrap(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/*
+ * The compiler sees at each place that they return -1, and so do the static
+ * analysers, which else take a path on which an error was set for one on
+ * which all went well.
+ */
+static inline int err_minus_one(void)
+{
+	return -1;
+}
+#define err_set(...)   (err_set(__VA_ARGS__), err_minus_one())
+#define err_errno(...) (err_errno(__VA_ARGS__), err_minus_one())
+#define err_wrap(...)  (err_wrap(__VA_ARGS__), err_minus_one())
+
 /* A word for logs and records: "malformed", "unknown", … Static. */
 const char *err_code_name(enum err_code code);
 

@@ -60,7 +60,7 @@ static void format_string(struct strbuf *out, const char *s, size_t len)
 /* Python's repr: the shortest digits that read back the same. */
 static void format_double(struct strbuf *out, double value)
 {
-	char text[40], digits[24];
+	char text[40], digits[24] = "";
 	int exponent, nr = 0;
 
 	for (int precision = 0; precision < 17; precision++) {

@@ -96,7 +96,7 @@ static int heads_add(struct heads *heads, const char *path, struct err *err)
 	};
 	if (head_advance(head, err))
 		return -1;
-	if (head->entry->type != TREE_DIRECTORY)
+	if (!head->entry || head->entry->type != TREE_DIRECTORY)
 		return err_set(err, ERR_MALFORMED,
 			       "%s is among the image's contents but is not a "
 			       "directory",

@@ -56,13 +56,13 @@ bool lease_file(const struct cache *cache, const char *path,
 	time_t age = time(NULL) -
 		     (which == LEASE_ATIME ? st->st_atime : st->st_mtime);
 	struct err ignored;
-	autoclose int hold = -1;
 
 	if (age >= 0 && age <= RENEW_S)
 		return true;
 	if (which == LEASE_ATIME)
 		times[1].tv_nsec = UTIME_OMIT;
-	hold = lease_hold(cache, &ignored);
+	autoclose int hold = lease_hold(cache, &ignored);
+
 	return !utimensat(cache->fd, path, times, AT_SYMLINK_NOFOLLOW) ||
 	       (errno != ENOENT && errno != ENOTDIR);
 }

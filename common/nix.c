@@ -360,8 +360,8 @@ static int realise(struct nix *nix, const char *what, const char *root,
 		n = add_limit(argv, n, "max-silent-time", nix->max_silent_time,
 			      text[1]);
 	if (nix->max_build_log_size)
-		n = add_limit(argv, n, "max-build-log-size",
-			      nix->max_build_log_size, text[2]);
+		add_limit(argv, n, "max-build-log-size",
+			  nix->max_build_log_size, text[2]);
 	make_way(root);
 	return run(nix, &r, out, err);
 }
