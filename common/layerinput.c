@@ -222,7 +222,7 @@ static int options_from_json(struct tar_options *o, struct json_object *json,
 			     struct err *err)
 {
 	char *uname = NULL, *gname = NULL;
-	uint64_t nix_mode;
+	uint64_t nix_mode = 0;
 	size_t dialect;
 	int rc = 0;
 
