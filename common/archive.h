@@ -66,11 +66,13 @@ struct archive_layer {
 	struct digest diff_id;
 };
 
-/* The first image of an archive. */
+/* The first image of an archive: a base image is that, as in nixpkgs. */
 struct archive_image {
 	struct json_object *config; /* the image config, an object */
 	char *config_text;	    /* its bytes */
 	char *repo_tag;		    /* the first, or NULL */
+	/* What all images of an archive of several are called; or NULL. */
+	char *several;
 	struct archive_layer *layers;
 	size_t nr;
 };

@@ -10,6 +10,9 @@
 
 #include "common/banned.h"
 
+/* How many images an error names. */
+#define NAMES_MAX 5
+
 /* What the archive says is there and is not: its fault, not the caller's. */
 static int malformed(struct err *err)
 {
@@ -35,10 +38,10 @@ static int read_layers(struct archive_image *image, const char *file,
 {
 	size_t nr = json_object_array_length(layers);
 
-	if (nr > ARCHIVE_LAYERS_MAX)
+	if (nr > IMAGE_LAYERS_MAX)
 		return err_set(err, ERR_MALFORMED,
 			       "%s: key 'Layers': more than %u of them", name,
-			       ARCHIVE_LAYERS_MAX);
+			       IMAGE_LAYERS_MAX);
 	image->layers = xcalloc(nr ? nr : 1, sizeof(*image->layers));
 	for (; image->nr < nr; image->nr++) {
 		struct archive_layer *layer = &image->layers[image->nr];
@@ -100,18 +103,42 @@ static int read_config(struct archive_image *image, const char *file,
 	return read_diff_ids(image, name, err);
 }
 
-/* Tags are only told: one that is no string is none. */
-static void read_tag(struct archive_image *image, struct json_object *first)
+/* Its first tag, or NULL. They are only told: one that is no string is none. */
+static const char *first_tag(struct json_object *image)
 {
 	struct json_object *tags;
-	const char *tag = NULL;
 
-	if (json_object_object_get_ex(first, "RepoTags", &tags) &&
+	if (json_object_object_get_ex(image, "RepoTags", &tags) &&
 	    json_object_is_type(tags, json_type_array) &&
 	    json_object_array_length(tags))
-		tag = json_string_at(tags, 0);
-	if (tag)
-		image->repo_tag = xstrdup(tag);
+		return json_string_at(tags, 0);
+	return NULL;
+}
+
+/* One that is listed twice is one image, with one image config. */
+static void name_several(struct archive_image *image,
+			 struct json_object *manifest, const char *config)
+{
+	size_t nr = json_object_array_length(manifest), others = 0;
+	autostrbuf names = STRBUF_INIT;
+
+	for (size_t i = 0; i < nr; i++) {
+		struct json_object *entry =
+			json_object_array_get_idx(manifest, i);
+		const char *name = first_tag(entry), *own = NULL;
+		struct err ignored = ERR_INIT;
+
+		if (json_need_string(entry, "Config", &own, "", &ignored))
+			own = "one without a config";
+		others += strcmp(own, config) != 0;
+		if (i < NAMES_MAX)
+			strbuf_addf(&names, "%s%s", i ? ", " : "",
+				    name ? name : own);
+		else if (i == NAMES_MAX)
+			strbuf_addstr(&names, ", …");
+	}
+	if (others)
+		image->several = strbuf_detach(&names, NULL);
 }
 
 static int read_image(struct archive_image *image, const char *file,
@@ -137,7 +164,9 @@ static int read_image(struct archive_image *image, const char *file,
 	    read_layers(image, file, layers, name, err) ||
 	    read_config(image, file, config, err))
 		return -1;
-	read_tag(image, first);
+	if (first_tag(first))
+		image->repo_tag = xstrdup(first_tag(first));
+	name_several(image, manifest, config);
 	return 0;
 }
 
@@ -163,6 +192,7 @@ void archive_image_release(struct archive_image *image)
 	free(image->layers);
 	free(image->config_text);
 	free(image->repo_tag);
+	free(image->several);
 	json_object_put(image->config);
 	*image = (struct archive_image)ARCHIVE_IMAGE_INIT;
 }

@@ -78,6 +78,10 @@ static int read_store_layers(struct conf *conf, struct err *err)
 	if (json_need_array(conf->json, "store_layers", &conf->store_layers,
 			    conf->file, err))
 		return -1;
+	if (json_object_array_length(conf->store_layers) > IMAGE_LAYERS_MAX)
+		return err_set(err, ERR_MALFORMED,
+			       "%s: key 'store_layers': more than %u layers",
+			       conf->file, IMAGE_LAYERS_MAX);
 	for (size_t i = 0; i < json_object_array_length(conf->store_layers);
 	     i++) {
 		struct json_object *layer =

@@ -52,8 +52,9 @@
 /* That much is let through before anybody counts: a large empty file. It is
  * once for each layer or archive, and once for all layers of an image. */
 #define EXPANSION_FREE	      (1ull << 30)
-/* Clients take 125; far above that only time is lost. */
-#define ARCHIVE_LAYERS_MAX    1000u
+/* Of an image that says its layers itself. Docker takes 125, podman some
+ * hundreds; far above that only time is lost. */
+#define IMAGE_LAYERS_MAX      1000u
 /* Symlinks followed in the store, likewise. */
 #define STORE_LINKS_MAX	      16
 /* Steps and KiB of a match: a path takes a few hundred; no RE2 is slower. */

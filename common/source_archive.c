@@ -48,6 +48,11 @@ static int open_archive(struct source *source,
 
 	if (archive_image_read(&image, output->path, err))
 		return -1;
+	if (image.several)
+		return err_set(err, ERR_REFUSED,
+			       "%s has several images (%s), and an output is "
+			       "one: an archive of each is wanted",
+			       output->path, image.several);
 	if (!utf8_is_valid(image.config_text, strlen(image.config_text)))
 		return err_set(err, ERR_MALFORMED,
 			       "%s: its image config is not in UTF-8",

@@ -225,10 +225,10 @@ static int add_layers(struct opening *o, struct json_object *list,
 {
 	size_t nr = json_object_array_length(list);
 
-	if (nr > ARCHIVE_LAYERS_MAX)
+	if (nr > IMAGE_LAYERS_MAX)
 		return err_set(err, ERR_MALFORMED,
 			       "%s: key 'layers': more than %u of them",
-			       o->file, ARCHIVE_LAYERS_MAX);
+			       o->file, IMAGE_LAYERS_MAX);
 	o->source->known = xcalloc(nr + 1, sizeof(*o->source->known));
 	for (size_t i = 0; i < nr; i++) {
 		autofree char *name =

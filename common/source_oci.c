@@ -189,10 +189,10 @@ static int add_layers(struct source *source, const struct layout *layout,
 	static const struct tar_options none = { .uname = "", .gname = "" };
 	size_t nr = json_object_array_length(layers);
 
-	if (nr > ARCHIVE_LAYERS_MAX)
+	if (nr > IMAGE_LAYERS_MAX)
 		return err_set(err, ERR_MALFORMED,
 			       "%s: key 'layers': more than %u of them", name,
-			       ARCHIVE_LAYERS_MAX);
+			       IMAGE_LAYERS_MAX);
 	for (size_t i = 0; i < nr; i++) {
 		struct layer_input *input =
 			source_add_input(source, LAYER_BLOB, &none);

@@ -93,6 +93,43 @@ static void test_image(void **state)
 	}
 }
 
+/* Several images are told of; one that is listed twice is one. */
+static void test_several(void **state)
+{
+#define LISTED(tags) "{\"Config\":\"c.json\",\"Layers\":[]" tags "}"
+	static const struct {
+		const char *manifest, *several;
+	} cases[] = {
+		{ "[" LISTED("") "]", NULL },
+		{ "[" LISTED("") "," LISTED(",\"RepoTags\":[\"a:1\"]") "]",
+		  NULL },
+		{ "[" LISTED(
+			  ",\"RepoTags\":[\"a:1\",\"a:2\"]") ",{\"Config\":\"d."
+							     "json\"},7]",
+		  "a:1, d.json, one without a config" },
+		{ "[" LISTED("") ",1,2,3,4,5,6]",
+		  "c.json, one without a config, one without a config, one "
+		  "without a config, one without a config, \xe2\x80\xa6" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct pack_entry entries[] = {
+			{ .name = "c.json", .data = CONFIG("[]") },
+			{ .name = "manifest.json", .data = cases[i].manifest },
+		};
+		autoarchiveimage image = ARCHIVE_IMAGE_INIT;
+		struct err err = ERR_INIT;
+
+		pack(file, entries, ARRAY_SIZE(entries), ARCHIVE_FILTER_NONE);
+		if (archive_image_read(&image, file, &err))
+			fail_msg("%s", err.msg);
+		if (!cases[i].several)
+			assert_null(image.several);
+		else
+			assert_string_equal(image.several, cases[i].several);
+	}
+}
+
 /* Docker 25 and later: blobs by digest, and an OCI layout beside them. */
 static void test_blobs(void **state)
 {
@@ -422,6 +459,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_image),
+		cmocka_unit_test(test_several),
 		cmocka_unit_test(test_blobs),
 		cmocka_unit_test(test_stored_bytes),
 		cmocka_unit_test(test_sink_ends_it),

@@ -139,6 +139,8 @@ static const char *const rejects[][2] = {
 	{ "store-layers-of-strings",
 	  "key 'store_layers[0]': expected an array of store paths, not a "
 	  "string" },
+	{ "store-layers-too-many",
+	  "key 'store_layers': more than 1000 layers" },
 	{ "two-values", "line 1: expected nothing after the value" },
 	{ "uid-empty",
 	  "key 'uid': expected a user's or group's number, not ''" },
