@@ -35,12 +35,15 @@ static const char walk[] =
 	"      if isDerivation v then probe v\n"
 	"      else if builtins.isAttrs v then {\n"
 	"        found = false; inherit depth; names = builtins.attrNames v;\n"
+	"        type = \"set\";\n"
 	"      } else {\n"
 	"        found = false; inherit depth; names = [ ];\n"
 	"        type = builtins.typeOf v;\n"
 	"      }\n"
 	"    else if !(builtins.isAttrs v) || isDerivation v then {\n"
 	"      found = false; inherit depth; names = [ ];\n"
+	"      type = if isDerivation v then \"derivation\"\n"
+	"        else builtins.typeOf v;\n"
 	"    } else if v ? ${builtins.head path} then\n"
 	"      walk v.${builtins.head path} (builtins.tail path) (depth + 1)\n"
 	"    else {\n"
@@ -183,19 +186,51 @@ static int ignore_case(struct attribute *a, size_t depth,
 	return 1;
 }
 
+/* What is there and no derivation, by Nix's name for its type. */
+static const char *type_text(const char *type)
+{
+	static const struct {
+		const char *type, *text;
+	} rows[] = {
+		{ "set", "a set of others" }, { "derivation", "a derivation" },
+		{ "lambda", "a function" },   { "string", "a string" },
+		{ "path", "a path" },	      { "list", "a list" },
+		{ "int", "an integer" },      { "float", "a float" },
+		{ "bool", "a boolean" },      { "null", "null" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (!strcmp(rows[i].type, type))
+			return rows[i].text;
+	return "of another type";
+}
+
+/* It ended at what is of that type, NULL if at a set without the name. */
 static int no_such_attribute(const struct attribute *a, size_t depth,
-			     const char *flake_name, const char *system,
-			     const char *const *names, size_t nr,
-			     struct err *err)
+			     const char *type, const char *flake_name,
+			     const char *system, const char *const *names,
+			     size_t nr, struct err *err)
 {
 	autostrbuf near = STRBUF_INIT;
 	autofree char *path = attribute_text("packages", system, a);
+	const struct attribute above = { a->components, depth };
+	autofree char *end = attribute_text("packages", system, &above);
 
 	if (depth < a->nr)
 		nearest_names(&near, a->components[depth], names, nr, NEAREST);
 	if (!near.len && nr)
 		for (size_t i = 0; i < nr && i < NEAREST; i++)
 			strbuf_addf(&near, "%s%s", i ? ", " : "", names[i]);
+	if (type && depth == a->nr)
+		return err_set(err, ERR_UNKNOWN,
+			       "%s of %s is %s, not a derivation%s%s%s", path,
+			       flake_name, type_text(type),
+			       near.len ? " (in it: " : "", near.buf,
+			       near.len ? ")" : "");
+	if (type)
+		return err_set(err, ERR_UNKNOWN,
+			       "%s has no package %s: %s is %s", flake_name,
+			       path, end, type_text(type));
 	return err_set(err, ERR_UNKNOWN, "%s has no package %s%s%s%s",
 		       flake_name, path, near.len ? " (nearest: " : "",
 		       near.buf, near.len ? ")" : "");
@@ -212,6 +247,7 @@ static int find_in(struct nix *nix, const struct flake_pin *pin,
 		autojson *json = NULL;
 		autofree const char **names = NULL;
 		bool found = false;
+		const char *type = NULL;
 		int64_t depth = 0;
 		size_t nr;
 		int rc;
@@ -225,11 +261,12 @@ static int find_in(struct nix *nix, const struct flake_pin *pin,
 				       ? -1
 				       : 1;
 		if (json_need_int(json, "depth", &depth, EVAL, err) ||
+		    json_want_string(json, "type", &type, EVAL, err) ||
 		    read_names(json, &names, &nr, err))
 			return -1;
-		no_such_attribute(a, (size_t)depth, flake_name, system, names,
-				  nr, err);
-		if ((size_t)depth >= a->nr)
+		no_such_attribute(a, (size_t)depth, type, flake_name, system,
+				  names, nr, err);
+		if (type || (size_t)depth >= a->nr)
 			return 0;
 		rc = ignore_case(a, (size_t)depth, names, nr, err);
 		if (rc <= 0)
