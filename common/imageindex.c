@@ -134,27 +134,71 @@ void image_identity(const struct image_work *work, const struct flake_pin *pin,
 	digest_of(text.buf, text.len, identity);
 }
 
-/* Add the image of one system; two of one platform are an error. */
-static int add_member(struct image_work *work, struct image_index *index,
-		      const struct image_head *head, const char **systems,
-		      struct err *err)
+/*
+ * An output may be an index itself. No client looks for an index in an index,
+ * so what stands for the system in ours is that member of its output's that is
+ * for its platform; of several the first, whatever variant it is.
+ */
+static int pick_member(const struct image_work *work,
+		       const struct record *of_output,
+		       struct index_member *member, struct err *err)
+{
+	autoindex inner = IMAGE_INDEX_INIT;
+	struct platform wanted = { "", "", "" };
+
+	if (index_parse(&inner, of_output->config, strlen(of_output->config),
+			"the record's index", err))
+		return -1;
+	if (!platform_of_system(&wanted, work->system))
+		inner.nr = 0;
+	for (size_t i = 0; i < inner.nr; i++) {
+		autorecord record = RECORD_INIT;
+		struct err is_no_image = ERR_INIT;
+		struct image_head unused;
+
+		if (image_read_record(work, &inner.members[i].manifest.digest,
+				      &unused, &record, err))
+			return -1;
+		if (platform_parse(&member->platform, record.config,
+				   strlen(record.config), &is_no_image))
+			continue;
+		member->manifest = inner.members[i].manifest;
+		if (!strcmp(member->platform.os, wanted.os) &&
+		    !strcmp(member->platform.architecture, wanted.architecture))
+			return 0;
+	}
+	return err_set(err, ERR_REFUSED,
+		       "the output for %s is an index, and none of its images "
+		       "is for that",
+		       work->system);
+}
+
+static int read_member(const struct image_work *work,
+		       const struct image_head *head,
+		       struct index_member *member, struct err *err)
 {
 	autorecord record = RECORD_INIT;
 	struct image_head unused;
-	struct index_member *member = &index->members[index->nr];
 
 	if (image_read_record(work, &head->manifest.digest, &unused, &record,
 			      err))
 		return -1;
 	if (image_is_index(&record))
-		return err_set(err, ERR_REFUSED,
-			       "the output for %s is an index itself: set this "
-			       "one system",
-			       work->system);
-	if (platform_parse(&member->platform, record.config,
-			   strlen(record.config), err))
-		return -1;
+		return pick_member(work, &record, member, err);
 	member->manifest = head->manifest;
+	return platform_parse(&member->platform, record.config,
+			      strlen(record.config), err);
+}
+
+/* Add the image of one system; two of one platform are an error. */
+static int add_member(struct image_work *work, struct image_index *index,
+		      const struct image_head *head, const char **systems,
+		      struct err *err)
+{
+	struct index_member *member = &index->members[index->nr];
+
+	if (read_member(work, head, member, err))
+		return -1;
 	systems[index->nr++] = work->system;
 	for (size_t i = 0; i + 1 < index->nr; i++)
 		if (platform_equal(&index->members[i].platform,

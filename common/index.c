@@ -51,6 +51,33 @@ int platform_parse(struct platform *platform, const char *config, size_t len,
 	return read_platform(platform, json, "image config", err);
 }
 
+bool platform_of_system(struct platform *platform, const char *system)
+{
+	static const struct {
+		const char *system;
+		struct platform platform;
+	} rows[] = {
+		{ "x86_64-linux", { "linux", "amd64", "" } },
+		{ "aarch64-linux", { "linux", "arm64", "" } },
+		{ "i686-linux", { "linux", "386", "" } },
+		{ "armv7l-linux", { "linux", "arm", "v7" } },
+		{ "armv6l-linux", { "linux", "arm", "v6" } },
+		{ "riscv64-linux", { "linux", "riscv64", "" } },
+		{ "powerpc64le-linux", { "linux", "ppc64le", "" } },
+		{ "s390x-linux", { "linux", "s390x", "" } },
+		{ "loongarch64-linux", { "linux", "loong64", "" } },
+		{ "mips64el-linux", { "linux", "mips64le", "" } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (strcmp(rows[i].system, system))
+			continue;
+		*platform = rows[i].platform;
+		return true;
+	}
+	return false;
+}
+
 bool platform_equal(const struct platform *a, const struct platform *b)
 {
 	return !strcmp(a->os, b->os) &&

@@ -43,6 +43,8 @@ void index_release(struct image_index *index);
 /* The platform of an image config of len bytes. */
 MUST_CHECK int platform_parse(struct platform *platform, const char *config,
 			      size_t len, struct err *err);
+/* What Nix calls a system, as a platform; false if no image is for it. */
+bool platform_of_system(struct platform *platform, const char *system);
 bool platform_equal(const struct platform *a, const struct platform *b);
 
 /* Append the index: compact JSON, the members in their order. */

@@ -9,6 +9,7 @@
 
 #include "common/alloc.h"
 #include "common/imageconfig.h"
+#include "common/index.h"
 #include "common/isotime.h"
 #include "common/json.h"
 #include "common/source_kinds.h"
@@ -34,24 +35,8 @@ static const char *const bundles[] = {
 	"etc/ssl/certs/ca-certificates.crt",
 };
 
-/* What Nix and Go call a platform. */
-static const struct platform {
-	const char *system, *architecture, *variant;
-} platforms[] = {
-	{ "x86_64-linux", "amd64", NULL },
-	{ "aarch64-linux", "arm64", NULL },
-	{ "i686-linux", "386", NULL },
-	{ "armv7l-linux", "arm", "v7" },
-	{ "armv6l-linux", "arm", "v6" },
-	{ "riscv64-linux", "riscv64", NULL },
-	{ "powerpc64le-linux", "ppc64le", NULL },
-	{ "s390x-linux", "s390x", NULL },
-	{ "loongarch64-linux", "loong64", NULL },
-	{ "mips64el-linux", "mips64le", NULL },
-};
-
 struct package {
-	const struct platform *platform;
+	struct platform platform;
 	struct json_object *config;
 };
 
@@ -270,14 +255,6 @@ static int add_layers(struct source *source, const struct source_output *output,
 	return 0;
 }
 
-static const struct platform *find_platform(const char *system)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(platforms); i++)
-		if (!strcmp(platforms[i].system, system))
-			return &platforms[i];
-	return NULL;
-}
-
 static int open_package(struct source *source,
 			const struct source_output *output, struct err *err)
 {
@@ -287,8 +264,7 @@ static int open_package(struct source *source,
 	bool is_directory = false;
 
 	source->data = package;
-	package->platform = find_platform(output->system);
-	if (!package->platform)
+	if (!platform_of_system(&package->platform, output->system))
 		return err_set(err, ERR_REFUSED,
 			       "%s is a package for %s, which no image is for",
 			       output->path, output->system);
@@ -312,8 +288,10 @@ static int config(const struct source *source, const struct layer *layers,
 	struct isotime time;
 	struct imageconfig format = {
 		.created = created,
-		.architecture = package->platform->architecture,
-		.variant = package->platform->variant,
+		.architecture = package->platform.architecture,
+		.variant = *package->platform.variant
+				   ? package->platform.variant
+				   : NULL,
 		.os = "linux",
 		.config = package->config,
 	};
