@@ -6,7 +6,6 @@ import io
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import tarfile
 import uuid
@@ -14,6 +13,7 @@ import uuid
 import pytest
 
 from harness import fetch, nix, reference
+from harness.imagefiles import OCI, make_archives
 from harness.process import run
 
 GREETING = "Hello from nothing"
@@ -28,87 +28,6 @@ def kinds(session_directory):
 @pytest.fixture
 def registry(shared_registry, kinds):
     return shared_registry("lighttpd", kinds)
-
-
-def blob_of(layout, descriptor):
-    return (layout / "blobs" / descriptor["digest"].replace(":", "/")
-            ).read_bytes()
-
-
-def put_blob(layout, body, media_type, **more):
-    """A blob of an OCI layout; returns its descriptor."""
-    digest = fetch.digest(body)
-    (layout / "blobs" / digest.replace(":", "/")).write_bytes(body)
-    return {"mediaType": media_type, "digest": digest, "size": len(body),
-            **more}
-
-
-def save_as_docker_25(layout, dest):
-    """An OCI layout with plain layers and a manifest.json beside."""
-    shutil.copytree(layout, dest)
-    index = json.loads((dest / "index.json").read_text())
-    manifest = json.loads(blob_of(dest, index["manifests"][0]))
-    names = []
-    for layer in manifest["layers"]:
-        plain = put_blob(dest, gzip.decompress(blob_of(dest, layer)), "")
-        names.append("blobs/" + plain["digest"].replace(":", "/"))
-    (dest / "manifest.json").write_text(json.dumps([{
-        "Config": "blobs/" + manifest["config"]["digest"].replace(":", "/"),
-        "RepoTags": ["saved:25"], "Layers": names}]))
-
-
-def tar(folder, dest):
-    run(["tar", "-C", folder, "-cf", dest, *sorted(os.listdir(folder))]).ok()
-
-
-def make_archives(registry, docker, files, work):
-    """The image `program`, as other programs write it down."""
-    source = "docker://" + registry.reference("program", "latest")
-
-    def skopeo(target):
-        run(["skopeo", "copy", "-q", "--src-tls-verify=false", source,
-             target]).ok()
-    skopeo(f"docker-archive:{files}/skopeo.tar:program:1")
-    skopeo(f"oci-archive:{files}/oci.tar:1")
-    skopeo(f"oci:{files}/oci-layout:1")
-    for command, suffix in ("gzip", "gz"), ("zstd", "zst"), ("xz", "xz"):
-        run(["sh", "-c", f"{command} -c {files}/skopeo.tar "
-             f">{files}/skopeo-{suffix}"]).ok()
-    name = registry.reference("program", "latest")
-    docker.pull(name).ok()
-    docker.save(name, files / "docker-save.tar").ok()
-    docker.remove(name)
-    save_as_docker_25(files / "oci-layout", work / "25")
-    tar(work / "25", files / "docker-25.tar")
-    make_index(files / "oci-layout", files / "oci-index", nested=False)
-    make_index(files / "oci-layout", work / "nested", nested=True)
-    tar(work / "nested", files / "oci-nested.tar")
-
-
-OCI = "application/vnd.oci.image."
-
-
-def make_index(layout, dest, nested):
-    """An OCI layout of two platforms; the index is a blob if nested."""
-    shutil.copytree(layout, dest)
-    index = json.loads((dest / "index.json").read_text())
-    amd64 = index["manifests"][0]
-    manifest = json.loads(blob_of(dest, amd64))
-    config = json.loads(blob_of(dest, manifest["config"]))
-    config["architecture"] = "arm64"
-    manifest["config"] = put_blob(dest, json.dumps(config).encode(),
-                                  OCI + "config.v1+json")
-    arm64 = put_blob(dest, json.dumps(manifest).encode(),
-                     OCI + "manifest.v1+json")
-    for member, architecture in (amd64, "amd64"), (arm64, "arm64"):
-        member["platform"] = {"os": "linux", "architecture": architecture}
-        member.pop("annotations", None)
-    text = json.dumps({"schemaVersion": 2, "mediaType":
-                       OCI + "index.v1+json", "manifests": [arm64, amd64]})
-    if nested:
-        top = put_blob(dest, text.encode(), OCI + "index.v1+json")
-        text = json.dumps({"schemaVersion": 2, "manifests": [top]})
-    (dest / "index.json").write_text(text)
 
 
 @pytest.fixture(scope="session")
@@ -168,7 +87,7 @@ def n2c_json(greeting_tar, blob, size=None, **more):
 
 
 ARCHIVES = ("skopeo.tar", "skopeo-gz", "skopeo-zst", "skopeo-xz",
-            "docker-save.tar", "docker-25.tar")
+            "docker-save.tar", "docker-25.tar", "docker-25-containerd.tar")
 
 
 @pytest.mark.parametrize("client", ("docker", "podman"))
@@ -438,3 +357,98 @@ def test_n2c_wrong_digest(n2c):
 def test_n2c_expression_that_is_not_done(n2c):
     reply = n2c.get("/v2/n2c-regex/manifests/latest")
     assert "the expression '(?=x)'" in reply.error()[1]
+
+
+def test_one_evaluation(make_registry, archives, n2c, directory):
+    """What an output is takes one evaluation to know, whatever it is."""
+    path, log = nix.counting_path(directory)
+    registry = make_registry(
+        None, flakes={"a": archives.flake, "n": n2c.flake},
+        settings=[nix.COUNTED],
+        environment=nix.environment(directory, path=path))
+    for name in ("a/stream", "a/stream-built", "a/layered", "a/skopeo.tar",
+                 "a/docker-25.tar", "a/oci-layout", "a/oci.tar",
+                 "a/oci-index", "a/program", "n/n2c"):
+        log.write_text("")
+        registry.build(name).ok()
+        calls = log.read_text()
+        assert calls.count(" eval --json ") == 1, (name, calls)
+
+
+def test_index_of_several_systems(make_registry, archives, client_of,
+                                  directory):
+    """Of an output that is an index each system gives the member that is for
+    it: a client finds an image in the index that it is given."""
+    environment = nix.environment(directory, NIX_CONFIG=nix.SINGLE_USER
+                                  + "extra-platforms = aarch64-linux\n")
+    registry = make_registry(
+        archives.flake, environment=environment,
+        settings=["systems = x86_64-linux aarch64-linux"])
+    inner = {member["platform"]["architecture"]: member["digest"]
+             for member in archives.get(
+                 "/v2/oci-index/manifests/latest",
+                 {"Accept": fetch.INDEX}).json()["manifests"]}
+    for _ in range(2):
+        reply = registry.get("/v2/oci-index/manifests/latest",
+                             {"Accept": fetch.INDEX})
+        assert reply.headers["Content-Type"] == fetch.INDEX, str(reply)
+        assert [(member["platform"]["architecture"], member["digest"])
+                for member in reply.json()["manifests"]] == [
+                    ("amd64", inner["amd64"]), ("arm64", inner["arm64"])]
+        registry.build("oci-index").ok()
+    out = pull_and_run_index(registry, client_of("docker"), "oci-index")
+    assert out == ["main", GREETING]
+
+
+def pull_and_run_index(registry, client, name):
+    image = registry.reference(name, "latest")
+    client.pull(image).ok()
+    try:
+        return client.run(image).ok().out.splitlines()
+    finally:
+        client.remove(image)
+
+
+NOT_DERIVATIONS = """{
+  outputs = { self }: {
+    packages.x86_64-linux = {
+      inner = { one = 1; two = 2; };
+      function = x: x;
+      text = "text";
+      number = 7;
+      list = [ ];
+      nothing = null;
+      package = derivation {
+        name = "package"; system = "x86_64-linux"; builder = "/bin/sh"; };
+    };
+  };
+}
+"""
+
+
+def test_not_a_derivation(make_registry, directory):
+    """What is there is not said to be missing."""
+    (directory / "flake").mkdir()
+    (directory / "flake/flake.nix").write_text(NOT_DERIVATIONS)
+    registry = make_registry(directory / "flake")
+    path = "packages.x86_64-linux."
+    for name, message in {
+            "inner": "inner of flake {} is a set of others, not a derivation "
+                     "(in it: one, two)",
+            "inner/one": "inner.one of flake {} is an integer, not a "
+                         "derivation",
+            "function": "function of flake {} is a function, not a "
+                        "derivation",
+            "text": "text of flake {} is a string, not a derivation",
+            "list": "list of flake {} is a list, not a derivation",
+            "nothing": "nothing of flake {} is null, not a derivation",
+            "package/x": f"has no package {path}package.x: {path}package is "
+                         "a derivation",
+            "number/x": f"has no package {path}number.x: {path}number is an "
+                        "integer",
+            "packag": f"has no package {path}packag (nearest: package"}.items():
+        reply = registry.get(f"/v2/{name}/manifests/latest")
+        assert reply.status == 404, str(reply)
+        if "{}" in message:
+            message = path + message.format(directory / "flake")
+        assert message in reply.error()[1], str(reply)
