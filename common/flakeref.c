@@ -2,6 +2,7 @@
 #include "common/flakeref.h"
 
 #include <ctype.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +35,9 @@ static const struct scheme schemes[] = {
 	{ "https://", FLAKEREF_TARBALL, NULL, NULL, NULL },
 	{ "http://", FLAKEREF_TARBALL, NULL, NULL, NULL },
 	{ "file://", FLAKEREF_TARBALL, NULL, NULL, NULL },
-	{ "tarball+", FLAKEREF_TARBALL, NULL, NULL, NULL },
+	{ "tarball+https://", FLAKEREF_TARBALL, NULL, NULL, NULL },
+	{ "tarball+http://", FLAKEREF_TARBALL, NULL, NULL, NULL },
+	{ "tarball+file://", FLAKEREF_TARBALL, NULL, NULL, NULL },
 };
 
 void flakeref_release(struct flakeref *ref)
@@ -249,18 +252,27 @@ static bool is_http(const char *scheme, size_t len)
 	       (len >= 5 && !strncmp(scheme + len - 5, "https", 5));
 }
 
-/*
- * Only http asks for passwords; the messages of others would show it where it
- * is not known as one.
- */
-static bool has_useless_password(const struct flakeref *ref)
+/* What is behind "SCHEME://"; NULL if the reference does not begin so. */
+static char *find_authority(const char *url)
 {
-	const char *url = ref->clone_url ? ref->clone_url : ref->base;
-	const char *user = strstr(url, "://"), *end, *colon;
+	const char *p = url;
 
-	if (!user || is_http(url, (size_t)(user - url)))
+	while (isalnum((unsigned char)*p) || (*p && strchr("+-.", *p)))
+		p++;
+	return strncmp(p, "://", 3) ? NULL : (char *)(uintptr_t)(p + 3);
+}
+
+/*
+ * Only http asks for passwords; the messages of others, and Nix's arguments,
+ * would show it where it is not known as one.
+ */
+static bool has_useless_password(const char *url)
+{
+	const char *user = find_authority(url);
+	const char *end, *colon;
+
+	if (!user || is_http(url, (size_t)(user - 3 - url)))
 		return false;
-	user += 3;
 	end = memrchr(user, '@', strcspn(user, "/"));
 	colon = end ? memchr(user, ':', (size_t)(end - user)) : NULL;
 	return colon != NULL;
@@ -268,12 +280,11 @@ static bool has_useless_password(const struct flakeref *ref)
 
 static int check_http_host(const char *url, struct err *err)
 {
-	const char *host = strstr(url, "://"), *at;
+	const char *host = find_authority(url), *at;
 	size_t len;
 
-	if (!host || !is_http(url, (size_t)(host - url)))
+	if (!host || !is_http(url, (size_t)(host - 3 - url)))
 		return 0;
-	host += 3;
 	len = strcspn(host, "/?");
 	at = memrchr(host, '@', len);
 	if (at) {
@@ -305,6 +316,10 @@ static int parse(struct flakeref *ref, const char *text, struct err *err)
 			       "repository name says which output");
 	if (check_http_host(text, err))
 		return -1;
+	if (has_useless_password(text))
+		return err_set(err, ERR_MALFORMED,
+			       "only http: and https: take a password; "
+			       "credentials may be an ssh key");
 	ref->kind = scheme->kind;
 	if (read_query(ref, text[len] ? text + len + 1 : "", &host, err))
 		return -1;
@@ -323,10 +338,6 @@ static int parse(struct flakeref *ref, const char *text, struct err *err)
 		free(ref->clone_url);
 		ref->clone_url = path;
 	}
-	if (has_useless_password(ref))
-		return err_set(err, ERR_MALFORMED,
-			       "only http: and https: take a password; "
-			       "credentials may be an ssh key");
 	return 0;
 }
 
@@ -381,21 +392,17 @@ static bool is_netrc_word(const char *s)
 
 int flakeref_take_login(char *text, struct login *login, struct err *err)
 {
-	char *rest = strstr(text, "://"), *host, *colon;
-	size_t scheme, len;
+	char *rest = find_authority(text), *host, *colon;
+	size_t len;
 
 	*login = (struct login){ .host = NULL };
-	if (!rest)
+	if (!rest || !is_http(text, (size_t)(rest - 3 - text)))
 		return 0;
-	scheme = (size_t)(rest - text);
-	rest += 3;
 	host = memrchr(rest, '@', strcspn(rest, "/?#"));
 	if (!host)
 		return 0;
 	host++;
 	colon = memchr(rest, ':', (size_t)(host - rest));
-	if (!is_http(text, scheme))
-		return 0;
 	len = (size_t)(host - 1 - rest);
 	login->user = url_decode(rest, colon ? (size_t)(colon - rest) : len);
 	/* A forge's token may stand alone. */

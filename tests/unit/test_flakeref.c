@@ -121,6 +121,7 @@ static void test_malformed(void **state)
 		{ "git+https://h/r?Access%5fTOKEN=geheim", "credentials" },
 		{ "github:o/r?dir=a&&sig=geheim", "credentials" },
 		{ "path:/srv?password=geheim", "credentials" },
+		{ "tarball+ftp://u:geheim@h/r", "begins with" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
