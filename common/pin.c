@@ -65,20 +65,21 @@ static int pin_folder(struct flake_pin *pin, struct json_object *locked,
 /*
  * Has the flake a lock file, or no inputs? Nix makes locks on the fly, which
  * may be others tomorrow. A source that is not on disk is taken to have one.
+ * 1, 0, or -1 and err.
  */
-static bool is_locked(struct json_object *locks, struct json_object *locked,
-		      const char *store_path)
+static int is_locked(struct json_object *locks, struct json_object *locked,
+		     const char *store_path, struct err *err)
 {
-	struct json_object *nodes, *dir;
+	struct json_object *nodes = NULL;
+	const char *dir = "";
 	autofree char *folder = NULL, *lock = NULL;
 
-	if (!json_object_object_get_ex(locks, "nodes", &nodes) ||
-	    json_object_object_length(nodes) <= 1)
-		return true;
-	folder = xasprintf("%s/%s", store_path,
-			   json_object_object_get_ex(locked, "dir", &dir)
-				   ? json_object_get_string(dir)
-				   : "");
+	if (json_want_object(locks, "nodes", &nodes, METADATA, err) ||
+	    json_want_string(locked, "dir", &dir, METADATA, err))
+		return -1;
+	if (!nodes || json_object_object_length(nodes) <= 1)
+		return 1;
+	folder = xasprintf("%s/%s", store_path, dir);
 	lock = xasprintf("%s/flake.lock", folder);
 	return access(folder, F_OK) || !access(lock, F_OK);
 }
@@ -89,6 +90,7 @@ static int read_metadata(struct flake_pin *pin, struct json_object *json,
 	const char *url, *path, *revision = NULL, *nar_hash = NULL;
 	struct json_object *locked, *locks;
 	autostrbuf text = STRBUF_INIT, shown = STRBUF_INIT;
+	int has_locks;
 
 	if (json_need_string(json, "url", &url, METADATA, err) ||
 	    json_need_string(json, "path", &path, METADATA, err) ||
@@ -109,11 +111,12 @@ static int read_metadata(struct flake_pin *pin, struct json_object *json,
 		pin->url = xstrdup(url);
 	else if (pin_folder(pin, locked, url, path, nar_hash, err))
 		return -1;
-	if (!is_locked(locks, locked, path)) {
+	has_locks = is_locked(locks, locked, path, err);
+	if (!has_locks) {
 		pin->reproducible = false;
 		pin->reason = "the flake has inputs and no flake.lock";
 	}
-	return 0;
+	return has_locks < 0 ? -1 : 0;
 }
 
 /* Before any of them is fetched: a lock names what it has not seen. */
@@ -126,6 +129,18 @@ static int check_inputs(struct json_object *metadata, struct err *err)
 	return lockcheck_inputs(locks, err);
 }
 
+int pin_read(struct flake_pin *pin, struct json_object *metadata,
+	     bool host_files, struct err *err)
+{
+	*pin = (struct flake_pin)FLAKE_PIN_INIT;
+	if (read_metadata(pin, metadata, err) ||
+	    (!host_files && check_inputs(metadata, err))) {
+		flake_pin_release(pin);
+		return -1;
+	}
+	return 0;
+}
+
 int pin_now(struct nix *nix, const char *url, struct flake_pin *pin,
 	    struct err *err)
 {
@@ -134,12 +149,7 @@ int pin_now(struct nix *nix, const char *url, struct flake_pin *pin,
 	*pin = (struct flake_pin)FLAKE_PIN_INIT;
 	if (nix_flake_metadata(nix, url, &json, err))
 		return -1;
-	if (read_metadata(pin, json, err) ||
-	    (!nix->host_files && check_inputs(json, err))) {
-		flake_pin_release(pin);
-		return -1;
-	}
-	return 0;
+	return pin_read(pin, json, nix->host_files, err);
 }
 
 void pin_revision(struct flake_pin *pin, char *url, const char *revision)

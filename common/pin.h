@@ -30,6 +30,13 @@ struct flake_pin {
 void flake_pin_release(struct flake_pin *pin);
 #define autopin __attribute__((cleanup(flake_pin_release))) struct flake_pin
 
+/*
+ * The pin of what `nix flake metadata --json` prints; without host_files an
+ * input that is a file of this host is ERR_REFUSED (lockcheck.h).
+ */
+MUST_CHECK int pin_read(struct flake_pin *pin, struct json_object *metadata,
+			bool host_files, struct err *err);
+
 /* Ask Nix what the flake at url is now. The pin is complete. */
 MUST_CHECK int pin_now(struct nix *nix, const char *url, struct flake_pin *pin,
 		       struct err *err);
