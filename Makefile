@@ -30,8 +30,9 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
 	-Wcast-qual -Wwrite-strings -Wundef -Wformat=2 -Wvla \
 	-Wnull-dereference -Wimplicit-fallthrough -Wno-unused-parameter \
-	$(if $(SANITIZE)$(COVERAGE),-Wno-format-truncation) \
-	$(if $(SANITIZE),-Wno-null-dereference)
+	$(if $(SANITIZE),-Wno-null-dereference) \
+	$(if $(filter clang%,$(notdir $(CC))),,$(if \
+		$(SANITIZE)$(COVERAGE),-Wno-format-truncation))
 HARDEN   := -fPIE -fstack-protector-strong $(if \
 	$(SANITIZE)$(COVERAGE),,-D_FORTIFY_SOURCE=2)
 
@@ -56,21 +57,28 @@ testlib_c := $(filter-out $(test_c),$(wildcard tests/unit/*.c))
 fcgilib_c := $(filter-out fcgi/main.c,$(fcgi_c))
 # Preloaded by tests, which compile it.
 shim      := $(wildcard tests/torture/*.[ch])
-headers   := $(wildcard common/*.h fcgi/*.h cli/*.h tests/unit/*.h)
+# A fuzz target each, and what they share; run.c makes a test of one.
+fuzz_c    := $(wildcard tests/fuzz/fuzz_*.c)
+fuzzlib_c := tests/fuzz/fuzz.c tests/fuzz/fakestore.c
+headers   := $(wildcard common/*.h fcgi/*.h cli/*.h tests/unit/*.h \
+	tests/fuzz/*.h)
 manuals   := $(wildcard man/*.[1-9])
 bench_c   := $(wildcard bench/*.c)
-sources   := $(common_c) $(fcgi_c) $(cli_c) $(test_c) $(testlib_c) $(bench_c)
+sources   := $(common_c) $(fcgi_c) $(cli_c) $(test_c) $(testlib_c) \
+	$(bench_c) $(fuzz_c) $(fuzzlib_c) tests/fuzz/run.c
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 common_a := $(BUILD)/common.a
-units    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(test_c))
+units    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(test_c)) \
+	$(patsubst tests/fuzz/%.c,$(BUILD)/unit/%,$(fuzz_c))
+fuzzers  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(fuzz_c))
 programs := $(if $(filter cli/main.c,$(cli_c)),$(BUILD)/flakehub) \
 	$(if $(filter fcgi/main.c,$(fcgi_c)),$(BUILD)/flakehub.fcgi)
 
 PYTHON ?= /usr/bin/python3
 
 .PHONY: all analyze bench bench-plan check check-cpu check-headers clean \
-	format format-check install lint tidy torture FORCE
+	format format-check fuzz fuzzers install lint tidy torture FORCE
 .DELETE_ON_ERROR:
 all: $(programs) $(common_a)
 
@@ -87,6 +95,17 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(call obj,$(testlib_c)) \
 	@mkdir -p $(@D)
 	@echo "  $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(FCGI_LIBS) $(LIBS)
+fuzz_objects := $(call obj,$(fuzzlib_c) tests/unit/scratch.c $(fcgilib_c)) \
+	$(common_a)
+$(BUILD)/unit/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o \
+		$(BUILD)/tests/fuzz/run.o $(fuzz_objects)
+	@mkdir -p $(@D)
+	@echo "  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FCGI_LIBS) $(LIBS)
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(fuzz_objects)
+	@mkdir -p $(@D)
+	@echo "  $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FCGI_LIBS) $(LIBS)
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo "  $@"
@@ -110,6 +129,15 @@ check: $(units) all
 		$$t >$$t.log 2>&1 && echo "ok   $${t##*/}" || \
 		{ failed=1; echo "FAIL $${t##*/}"; cat $$t.log; }; \
 	done; exit $$failed
+
+# libFuzzer, for FUZZ_SECONDS of processor time a target; tests/fuzz/fuzz.py
+# says what else may be set. Its variant's folder keeps what it finds.
+FUZZ_VARIANT := CC=clang SANITIZE=fuzzer,address,undefined
+fuzz:
+	scripts/install-deps check
+	+$(MAKE) $(FUZZ_VARIANT) fuzzers
+	$(PYTHON) tests/fuzz/fuzz.py build-fuzzer-address-undefined-clang
+fuzzers: $(fuzzers)
 
 # Programs of the benchmark; bench/README.md says what it does and prints.
 benches := $(patsubst bench/%.c,$(BUILD)/bench/%,$(bench_c))
