@@ -27,6 +27,9 @@
         default = ours.flakehub;
       });
 
+      # services.flakehub, for NixOS.
+      nixosModules.default = import ./nix/module.nix self.packages;
+
       overlays.default = final: prev: import ./nix { pkgs = final; };
 
       # nix run . -- FLAKE

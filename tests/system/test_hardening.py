@@ -3,13 +3,16 @@
 
 import os
 import re
+import shutil
 import stat
 
 import pytest
 
 from harness import ROOT, nix
-from harness.process import descendants, run
+from harness.process import Process, descendants, run, wait_for
 from harness.registry import BUILD, FLAKEHUB, RESPONDER
+
+from fastcgi import Pending, request_bytes
 
 PLAIN = pytest.mark.skipif("-" in BUILD.name,
                            reason="a build that is not installed")
@@ -126,6 +129,31 @@ def test_cache_that_others_write_to(simple, directory):
     result = run([FLAKEHUB, "--config", config, "build", "hello"],
                  env=nix.environment(directory))
     assert result.status == 1 and "other users" in result.err, str(result)
+
+
+@PLAIN
+@pytest.mark.skipif(not shutil.which("systemd-socket-activate"),
+                    reason="no systemd")
+def test_socket_activation(directory, simple):
+    """As flakehub.socket does it: started by the first request, with the
+    listening socket as standard input."""
+    config, path = directory / "flakehub.conf", directory / "socket"
+    config.write_text(f"cache-dir = {directory}/cache\n"
+                      f"[flake]\nurl = {simple}\n")
+    environment = nix.environment(directory)
+    process = Process(
+        ["systemd-socket-activate", "--inetd", "-l", path,
+         *(f"--setenv={name}" for name in environment), RESPONDER,
+         "--config", config], directory / "log", env=environment)
+    try:
+        wait_for("the socket", path.exists)
+        assert not (directory / "cache").exists()
+        for _ in range(2):
+            reply = Pending(path, request_bytes("GET", "/v2/")).reply()
+            assert reply.status == 200, str(reply)
+        assert (directory / "cache/version").exists()
+    finally:
+        process.stop()
 
 
 UNITS = sorted((ROOT / "systemd").glob("flakehub*"))
