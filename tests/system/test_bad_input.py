@@ -86,9 +86,9 @@ SETTINGS = {
                          ["40 lowercase hex digits"]),
     "a password that nobody asks for": (
         "[flake]\nurl = git+ssh://git:hunter2@host/x\n", 2,
-        ["take no password", "credentials"]),
+        ["only http: and https: take a password", "credentials"]),
     "another": ("[flake]\nurl = git://git:hunter2@host/x\n", 2,
-                ["take no password"]),
+                ["only http: and https: take a password"]),
     "a password with a slash": (
         "[flake]\nurl = git+https://me:hunter2/x@host/x\n", 2, ["%2F"]),
     "a password in host=": (

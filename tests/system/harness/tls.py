@@ -13,7 +13,9 @@ class Authority:
         self.certificate = directory / "ca.crt"
         run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
              "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-             "-subj", "/CN=flakehub test CA", "-keyout", directory / "ca.key",
+             "-subj", "/CN=flakehub test CA",
+             "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+             "-keyout", directory / "ca.key",
              "-out", self.certificate]).ok()
 
     def issue(self, name, *names):
