@@ -63,6 +63,7 @@ bool lease_file(const struct cache *cache, const char *path,
 		times[1].tv_nsec = UTIME_OMIT;
 	autoclose int hold = lease_hold(cache, &ignored);
 
+	(void)hold; /* held until the end; clang takes that for unused */
 	return !utimensat(cache->fd, path, times, AT_SYMLINK_NOFOLLOW) ||
 	       (errno != ENOENT && errno != ENOTDIR);
 }
