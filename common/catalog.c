@@ -35,7 +35,8 @@ static void sort_names(struct name_list *list, bool drop_doubles)
 {
 	size_t nr = 0;
 
-	qsort(list->names, list->nr, sizeof(*list->names), by_bytes);
+	if (list->nr)
+		qsort(list->names, list->nr, sizeof(*list->names), by_bytes);
 	for (size_t i = 0, end; i < list->nr; i = end) {
 		for (end = i + 1; end < list->nr; end++) {
 			if (strcmp(list->names[i], list->names[end]))
