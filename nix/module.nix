@@ -190,7 +190,7 @@ in
           StateDirectoryMode = "0700";
           RestrictAddressFamilies =
             [ "AF_UNIX" "AF_INET" "AF_INET6" "AF_NETLINK" ];
-          SystemCallFilter = "@system-service @mount";
+          SystemCallFilter = "@system-service @mount seccomp";
         };
       };
 

@@ -173,6 +173,30 @@ def test_units(unit, directory):
     assert unit.name not in result.err, result.err
 
 
+def system_calls(words):
+    """What a SystemCallFilter lets through, its groups laid open."""
+    found = set()
+    for word in words:
+        if word.startswith("@"):
+            out = run(["systemd-analyze", "--no-pager", "syscall-filter",
+                       word]).ok().out
+            found |= system_calls(line.strip() for line in
+                                  out.splitlines()[1:]
+                                  if line.strip()[:1] not in ("#", ""))
+        else:
+            found.add(word)
+    return found
+
+
+def test_system_calls_of_the_unit():
+    """What the responder confines itself by, and bubblewrap flakes."""
+    text = (ROOT / "systemd/flakehub.service").read_text()
+    found = system_calls(re.search("^SystemCallFilter=(.*)", text,
+                                   re.M)[1].split())
+    assert {"seccomp", "prctl", "mount", "umount2", "pivot_root", "unshare",
+            "clone", "setns", "capset"} <= found, found
+
+
 @pytest.mark.parametrize("unit", [unit for unit in UNITS
                                   if unit.suffix == ".service"],
                          ids=lambda unit: unit.name)
