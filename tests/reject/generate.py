@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
 import struct
 import tarfile
 import zlib
@@ -221,13 +222,57 @@ def archive_names_bomb(dest):
     return "names have more than"
 
 
+def archive_compressed_twice(dest):
+    """Else a second gzip may be many GB that hold nothing."""
+    write(dest, members())
+    compress(dest)
+    compress(dest)
+    return "is no image and no package"
+
+
+def archive_several_images(dest):
+    image = {"Config": "config.json", "Layers": [LAYER]}
+    write(dest, members(manifest=json.dumps(
+        [{**image, "RepoTags": ["one:1"]},
+         {**image, "Config": "other.json"}]).encode()))
+    return "has several images (one:1, other.json)"
+
+
+def archive_too_many_layers(dest):
+    write(dest, members(manifest=json.dumps(
+        [{"Config": "config.json", "Layers": [LAYER] * 1001}]).encode()))
+    return "key 'Layers': more than 1000 of them"
+
+
+def archive_hard_link_to_itself(dest):
+    files = members()
+    del files[LAYER]
+    write(dest, files, [(entry(LAYER, tarfile.LNKTYPE, LAYER), b"")])
+    return "links in a loop"
+
+
+def archive_fewer_diff_ids(dest):
+    files = members()
+    config = json.loads(files["config.json"])
+    config["rootfs"]["diff_ids"] = []
+    write(dest, members(config=json.dumps(config).encode()))
+    return "expected one for each of the 1 layers, not 0"
+
+
+def archive_layer_is_no_tar(dest):
+    """Bytes that are no gzip, whatever their first two say."""
+    write(dest, members(b"\x1f\x8b" + b"no gzip" * 100, "ab" * 32))
+    return "the gzip data is broken"
+
+
 def archive_cut_off(dest):
     write(dest, members(layer=bytes(range(256)) * 1000))
     dest.write_bytes(gzip.compress(dest.read_bytes())[:-5000])
     return ""
 
 
-def layout(dest, index=None, layer=None, claim=None, diff_id=None):
+def layout(dest, index=None, layer=None, claim=None, diff_id=None,
+           config=None):
     """An OCI layout of one layer, as a directory."""
     blobs = dest / "blobs" / "sha256"
     blobs.mkdir(parents=True)
@@ -238,7 +283,7 @@ def layout(dest, index=None, layer=None, claim=None, diff_id=None):
         (blobs / name).write_bytes(body)
         return {"mediaType": f"application/vnd.oci.image.{type_}",
                 "digest": f"sha256:{name}", "size": len(body)}
-    files = members(layer, diff_id)
+    files = members(layer, diff_id, config)
     manifest = {"schemaVersion": 2, "config": put(
         files["config.json"], "config.v1+json"), "layers": [
             put(files[LAYER], "layer.v1.tar", claim)]}
@@ -315,6 +360,78 @@ def oci_path_as_digest(dest):
     return "key 'digest'"
 
 
+def tar_of_layout(dest, more=(), without=None):
+    """The same in a tar, with these TarInfos and their data."""
+    folder = dest.with_name(dest.name + ".d")
+    layout(folder)
+    files = {str(file.relative_to(folder)): file.read_bytes()
+             for file in sorted(folder.rglob("*")) if file.is_file()}
+    shutil.rmtree(folder)
+    if without:
+        del files[without]
+    write(dest, files, more)
+
+
+def oci_tar_parent_name(dest):
+    tar_of_layout(dest, [(entry("blobs/../../evil"), b"x")])
+    return "member 'blobs/../../evil': expected a relative name"
+
+
+def oci_tar_duplicate_name(dest):
+    tar_of_layout(dest, [(entry("index.json"), b"{}")])
+    return "two members named 'index.json'"
+
+
+def oci_tar_looping_links(dest):
+    name = "blobs/sha256/" + sha256(empty_tar())
+    tar_of_layout(dest, [(entry(name, tarfile.SYMTYPE, sha256(empty_tar())), b"")],
+            without=name)
+    return "links in a loop"
+
+
+def oci_looping_links(dest):
+    blobs, _ = layout(dest)
+    name = blobs / sha256(empty_tar())
+    name.unlink()
+    name.symlink_to(name.name)
+    return "is a symlink out of the store, or to itself"
+
+
+def oci_missing_config(dest):
+    blobs, _ = layout(dest)
+    (blobs / sha256(members()["config.json"])).unlink()
+    return "is not there"
+
+
+def oci_missing_manifest(dest):
+    layout(dest, index=[{
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": "sha256:" + "ab" * 32, "size": 1}])
+    return "is not there"
+
+
+def oci_layer_bomb(dest):
+    """2 GiB of zeros in 2 MB."""
+    layer = b"".join(blob for blob, _ in gzip_of_zeros([1 << 11]))
+    layout(dest, layer=layer, diff_id="ab" * 32)
+    return "expands to more than"
+
+
+def oci_index_of_100_mb(dest):
+    layout(dest)
+    with open(dest / "index.json", "ab") as f:
+        f.truncate(100_000_000)
+    return "index.json has more than"
+
+
+def oci_more_diff_ids(dest):
+    files = members()
+    config = json.loads(files["config.json"])
+    config["rootfs"]["diff_ids"] *= 2
+    layout(dest, config=json.dumps(config).encode())
+    return "expected one for each of the 1 layers, not 2"
+
+
 def n2c(dest, **layer):
     """nix2container's JSON of one layer."""
     digest = "sha256:" + "ab" * 32
@@ -374,6 +491,92 @@ def n2c_json_of_100_mb(dest):
     return "a JSON of 100000000 bytes"
 
 
+def n2c_parent_path(dest):
+    n2c(dest, paths=[{"path": "/nix/store/../../etc/passwd"}])
+    return "expected a path in the image's closure, not /nix/store/../../etc"
+
+
+def n2c_relative_path(dest):
+    n2c(dest, paths=[{"path": "etc/passwd"}])
+    return "expected a path in the image's closure, not etc/passwd"
+
+
+def n2c_too_many_layers(dest):
+    n2c(dest)
+    image = json.loads(dest.read_text())
+    image["layers"] *= 1001
+    dest.write_text(json.dumps(image))
+    return "key 'layers': more than 1000 of them"
+
+
+def n2c_unknown_key_of_a_path(dest):
+    n2c(dest, paths=[{"path": "@greeting@", "excluded": True}])
+    return "the key 'excluded'"
+
+
+def n2c_expressions_bomb(dest):
+    perm = {"regex": "x", "mode": "0644"}
+    n2c(dest, paths=[{"path": "@greeting@",
+                      "options": {"perms": [perm] * 1001}}])
+    return "more than 1000 expressions in a layer"
+
+
+def n2c_expression_of_another_kind(dest):
+    n2c(dest, paths=[{"path": "@greeting@", "options": {
+        "rewrite": {"regex": "(?<=/)x", "repl": ""}}}])
+    return "'(?<' is a look-behind, which is not done here"
+
+
+# What is found out when the layer is made: nix2container's JSON says its
+# digest, so its manifest is served before.
+
+
+def lazy_layer_path_of_other_bytes(dest):
+    n2c(dest, **{"layer-path": "@greeting@"})
+    return "hashes to sha256:"
+
+
+def lazy_layer_path_of_another_diff_id(dest):
+    n2c(dest, **{"layer-path": "@busybox-layer@", "size": 0,
+                 "digest": "sha256:" + sha256(gzip_of_tar()),
+                 "mediatype": "application/vnd.oci.image.layer.v1.tar+gzip"})
+    return "has the diff ID sha256:"
+
+
+def gzip_of_tar():
+    """What @busybox-layer@ stands for."""
+    return gzip.compress(empty_tar(), mtime=0)
+
+
+def lazy_paths_of_other_bytes(dest):
+    n2c(dest, paths=[{"path": "@greeting@"}])
+    return "-greeting"
+
+
+def lazy_rewritten_to_parent(dest):
+    n2c(dest, paths=[{"path": "@greeting@", "options": {
+        "rewrite": {"regex": "^/nix/store", "repl": "/../.."}}}])
+    return "which goes up"
+
+
+def lazy_one_name_of_two_modes(dest):
+    """A program and a file, both at /x."""
+    options = {"rewrite": {"regex": "^.*$", "repl": "/x"}}
+    n2c(dest, paths=[{"path": path, "options": options}
+                     for path in ("@hello@/bin/hello", "@greeting@")])
+    return "of different modes"
+
+
+def lazy_slow_expression(dest):
+    """Steps by the million at each place that it may begin at."""
+    n2c(dest, paths=[{"path": "@greeting@", "options": {
+        "rewrite": {"regex": "(.*)(.*)(.*)(.*)(.*)(.*)[#%]", "repl": ""}}}])
+    return "takes too long on /nix/store/"
+
+
+LAZY = {name.removeprefix("lazy_").replace("_", "-"): function
+        for name, function in dict(globals()).items()
+        if name.startswith("lazy_")}
 REASONS = {name.replace("_", "-"): function
            for name, function in dict(globals()).items()
            if name.startswith(("archive_", "oci_", "n2c_"))}
