@@ -409,6 +409,30 @@ def pull_and_run_index(registry, client, name):
         client.remove(image)
 
 
+def record_of(registry, name):
+    """The JSON of an image's record."""
+    _, reply = registry.manifest(name)
+    file = (registry.cache / "repositories" / name / "_manifests" /
+            reply.digest().split(":")[1])
+    return json.loads(file.read_text().split("\n\n", 1)[1])
+
+
+def test_planned_layers_again(make_registry, registry, kinds):
+    """Another host with an empty cache makes the same; whose plan it is
+    stands in the record."""
+    other = make_registry(kinds)
+    manifest, reply = registry.manifest("tls")
+    assert other.manifest("tls")[1].digest() == reply.digest()
+    for layer in manifest["layers"]:
+        assert other.blob("tls", layer["digest"]) == \
+            registry.blob("tls", layer["digest"])
+    record = record_of(other, "tls")
+    assert record["planVersion"] > 0 and record["maxLayers"] == 100
+    assert [layer["digest"] for layer in record["layers"]] == \
+        [layer["digest"] for layer in manifest["layers"]]
+    assert record_of(registry, "stream")["planVersion"] == 0
+
+
 NOT_DERIVATIONS = """{
   outputs = { self }: {
     packages.x86_64-linux = {
