@@ -114,7 +114,8 @@ int main(int argc, char **argv)
 	inputs = make_inputs(names, (size_t)nr, nr_layers);
 	layers = xcalloc(nr_layers, sizeof(*layers));
 	start = now();
-	if (layers_make(&cache, inputs, nr_layers, c, NULL, layers, &error))
+	if (layers_make(&cache, inputs, nr_layers, c, NULL, NULL, layers,
+			&error))
 		errx(1, "%s", error.msg);
 	seconds = now() - start;
 	printf("%f %f %ld\n", seconds, cpu_seconds(), peak_kb());

@@ -109,14 +109,22 @@ def describe(first):
             f"{closure[largest].size / MB:.0f} in {largest[44:]}")
 
 
-def goals(total, largest):
+def goals(total, largest, first):
+    """What is to be: the least in sum, the largest layer at most a quarter of
+    popularity's, unless one path alone has more."""
     others = {name: n for name, n in total.items()
               if name not in ("changed", "flakehub")}
     best = min(others, key=others.get)
+    ratio = largest["flakehub"] / largest["popularity"]
     print(f"flakehub fetches {total['flakehub'] / others[best]:.2f} of what "
           f"{best} does, the best of the others; its largest layer is "
-          f"{largest['flakehub'] / largest['popularity']:.2f} of "
-          "popularity's")
+          f"{ratio:.2f} of popularity's")
+    closure = first.closure()
+    path = max(closure, key=lambda path: closure[path].size)
+    if ratio > 0.25:
+        print(f"(a quarter of that is {largest['popularity'] / 4 / MB:.0f} MB, "
+              f"and {path[44:]} alone has {closure[path].size / MB:.0f}: a "
+              "layer is of whole store paths)")
 
 
 def main():
@@ -133,7 +141,7 @@ def main():
     for left_out in (set(), {"libgl1-mesa-dri"}):
         first = Revision.of(dump, IMAGE | left_out)
         title = describe(first)
-        goals(*print_history(title, first, plans, args.layers))
+        goals(*print_history(title, first, plans, args.layers), first)
         if args.trials:
             print_trials(title, first, plans, args.layers, args.trials)
 
