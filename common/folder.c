@@ -20,6 +20,13 @@ void folder_release(struct folder *folder)
 	*folder = (struct folder)FOLDER_INIT;
 }
 
+int folder_next(DIR *dir, const struct dirent **entry)
+{
+	errno = 0;
+	*entry = readdir(dir);
+	return *entry ? 1 : errno ? -1 : 0;
+}
+
 int folder_read(struct folder *folder, int cache, const char *path,
 		struct err *err)
 {
@@ -27,6 +34,7 @@ int folder_read(struct folder *folder, int cache, const char *path,
 	const struct dirent *entry;
 	size_t alloc = 0;
 	DIR *dir;
+	int rc;
 
 	*folder = (struct folder)FOLDER_INIT;
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
@@ -35,12 +43,16 @@ int folder_read(struct folder *folder, int cache, const char *path,
 	if (!dir)
 		return err_errno(err, "cannot list %s in the cache", path);
 	steal_fd(&fd);
-	while ((entry = readdir(dir))) {
+	while ((rc = folder_next(dir, &entry)) > 0) {
 		if (entry->d_name[0] == '.')
 			continue;
 		ALLOC_GROW(folder->names, folder->nr, alloc);
 		folder->names[folder->nr++] = xstrdup(entry->d_name);
 	}
+	if (rc) {
+		err_errno(err, "cannot list %s in the cache", path);
+		folder_release(folder);
+	}
 	closedir(dir);
-	return 0;
+	return rc;
 }

@@ -2,6 +2,7 @@
 #ifndef COMMON_FOLDER_H
 #define COMMON_FOLDER_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -28,5 +29,11 @@ void folder_release(struct folder *folder);
 /* A folder that is not there is empty. path is below the cache. */
 MUST_CHECK int folder_read(struct folder *folder, int cache, const char *path,
 			   struct err *err);
+
+/*
+ * readdir(3): 1, 0 at the end, or -1 and errno. A folder of which a part
+ * cannot be read is none that ends there.
+ */
+MUST_CHECK int folder_next(DIR *dir, const struct dirent **entry);
 
 #endif

@@ -12,6 +12,7 @@
 #include "common/alloc.h"
 #include "common/cache.h"
 #include "common/cachefile.h"
+#include "common/folder.h"
 #include "common/lease.h"
 
 #include "common/banned.h"
@@ -356,10 +357,11 @@ static int each_below(const struct cache *cache, const char *prefix,
 		xasprintf("repositories%s%s", *prefix ? "/" : "", prefix);
 	__attribute__((cleanup(close_dir))) DIR *dir = NULL;
 	const struct dirent *entry;
+	int rc = 0;
 
 	if (open_dir(cache, path, &dir, err))
 		return -1;
-	while (dir && (entry = readdir(dir))) {
+	while (dir && (rc = folder_next(dir, &entry)) > 0) {
 		autofree char *name = NULL;
 		struct repository_name parsed;
 		struct err ignored;
@@ -379,7 +381,7 @@ static int each_below(const struct cache *cache, const char *prefix,
 		    each_below(cache, name, f, arg, err))
 			return -1;
 	}
-	return 0;
+	return rc ? err_errno(err, "cannot list %s in the cache", path) : 0;
 }
 
 int cache_each_repository(const struct cache *cache,
@@ -398,10 +400,11 @@ int cache_each_tag(const struct cache *cache,
 	autofree char *path = xasprintf("repositories/%s/_tags", name->text);
 	__attribute__((cleanup(close_dir))) DIR *dir = NULL;
 	const struct dirent *entry;
+	int rc = 0;
 
 	if (open_dir(cache, path, &dir, err))
 		return -1;
-	while (dir && (entry = readdir(dir))) {
+	while (dir && (rc = folder_next(dir, &entry)) > 0) {
 		struct err ignored;
 		struct tag tag;
 
@@ -409,7 +412,7 @@ int cache_each_tag(const struct cache *cache,
 			      &ignored))
 			continue;
 		if (f(&tag, arg))
-			break;
+			return 0;
 	}
-	return 0;
+	return rc ? err_errno(err, "cannot list %s in the cache", path) : 0;
 }
