@@ -78,7 +78,7 @@ programs := $(if $(filter cli/main.c,$(cli_c)),$(BUILD)/flakehub) \
 PYTHON ?= /usr/bin/python3
 
 .PHONY: all analyze bench bench-plan check check-cpu check-headers clean \
-	format format-check fuzz fuzzers install lint tidy torture FORCE
+	coverage format format-check fuzz fuzzers install lint tidy torture valgrind FORCE
 .DELETE_ON_ERROR:
 all: $(programs) $(common_a)
 
@@ -138,6 +138,31 @@ fuzz:
 	+$(MAKE) $(FUZZ_VARIANT) fuzzers
 	$(PYTHON) tests/fuzz/fuzz.py build-fuzzer-address-undefined-clang
 fuzzers: $(fuzzers)
+
+# The unit programs under valgrind, and what is left of their memory.
+VALGRIND ?= valgrind -q --error-exitcode=9 --leak-check=full \
+	--errors-for-leak-kinds=definite,indirect
+valgrinds := $(patsubst $(BUILD)/unit/test_%,valgrind-%,$(units))
+valgrind: $(valgrinds)
+valgrind-%: $(BUILD)/unit/test_%
+	@$(VALGRIND) $< >$<.valgrind.log 2>&1 && echo "ok   $@" || \
+		{ echo "FAIL $@"; cat $<.valgrind.log; exit 1; }
+
+# Which lines of common/ and fcgi/ the unit and the system tests run. Counted
+# are programs that end by themselves; those of other users may count, too.
+# Left out is what tries clients, not us, and what takes ten minutes.
+coverage:
+	scripts/install-deps check
+	find build-coverage -name '*.gcda' -delete 2>/dev/null || true
+	$(MAKE) COVERAGE=1 check
+	build-coverage/flakehub --version
+	build-coverage/flakehub.fcgi --version
+	find build-coverage -name '*.gcda' -exec chmod a+rw {} +
+	FLAKEHUB_BUILD=build-coverage $(PYTHON) -m pytest -q \
+		-p no:cacheprovider -n 3 tests/system \
+		--ignore tests/system/test_long.py \
+		--ignore tests/system/test_pull.py; \
+	status=$$?; scripts/coverage build-coverage && exit $$status
 
 # Programs of the benchmark; bench/README.md says what it does and prints.
 benches := $(patsubst bench/%.c,$(BUILD)/bench/%,$(bench_c))

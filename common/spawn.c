@@ -14,6 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef COVERAGE
+#include <gcov.h>
+#endif
+
 #include "common/alloc.h"
 #include "common/clock.h"
 
@@ -114,6 +118,9 @@ become(const struct spawn *spawn, pid_t parent)
 	closefrom(3);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+#ifdef COVERAGE
+	__gcov_dump();
+#endif
 	execvpe(spawn->argv[0], (char *const *)(uintptr_t)spawn->argv,
 		spawn->env ? spawn->env : environment);
 	_exit(errno == ENOENT ? 127 : 126);

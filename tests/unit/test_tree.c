@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <fcntl.h>
+#include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include "common/tree.h"
 #include "common/utf8.h"
 #include "tests/unit/check.h"
+#include "tests/unit/broken.h"
 #include "tests/unit/scratch.h"
 
 #include "common/banned.h"
@@ -213,6 +216,60 @@ static void test_compare(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* What a walk said. */
+struct walk {
+	struct strbuf out;
+	struct err err;
+};
+
+static int walk(void *arg)
+{
+	struct walk *w = arg;
+
+	strbuf_reset(&w->out);
+	w->err = (struct err)ERR_INIT;
+	return list(&w->out, TREE_BY_CHARACTERS, TREE_WHOLE, NULL, &w->err);
+}
+
+/* What cannot be read is an error that names it, never a smaller tree. */
+static void test_faults(void **state)
+{
+	static const struct {
+		const char *name;
+		struct broken broken;
+		bool is_whole;
+	} cases[] = {
+		{ "no descriptor", { SCMP_SYS(openat), EMFILE, 0, 0, 0 }, 0 },
+		{ "no stat", { SCMP_SYS(newfstatat), EIO, 0, 0, 0 }, 0 },
+		{ "no names", { SCMP_SYS(getdents64), EIO, 0, 0, 0 }, 0 },
+		{ "no link", { SCMP_SYS(readlinkat), EIO, 0, 0, 0 }, 0 },
+		/* As in a store that is another user's. */
+		{ "noatime",
+		  { SCMP_SYS(openat), EPERM, 2, O_NOATIME, O_NOATIME },
+		  1 },
+	};
+	autofree char *link = xasprintf("%s/aaa-t/dir/link", (char *)*state);
+	struct walk want = { .out = STRBUF_INIT }, w = { .out = STRBUF_INIT };
+
+	put(*state, "aaa-t/dir/file");
+	put(*state, "aaa-t/file");
+	assert_int_equal(symlink("file", link), 0);
+	assert_int_equal(walk(&want), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int rc = broken_run(&cases[i].broken, walk, &w);
+
+		check(cases[i].name, rc == (cases[i].is_whole ? 0 : -1));
+		if (cases[i].is_whole)
+			check_str(cases[i].name, w.out.buf, want.out.buf);
+		else
+			check(cases[i].name,
+			      w.err.sys == cases[i].broken.error &&
+				      strstr(w.err.msg, "/nix/store/aaa-t"));
+	}
+	strbuf_release(&want.out);
+	strbuf_release(&w.out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,5 +278,9 @@ int main(void)
 		TEST(test_bad),	  cmocka_unit_test(test_compare),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	const struct CMUnitTest faults[] = { TEST(test_faults) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL) +
+	       (broken_works() ? cmocka_run_group_tests(faults, NULL, NULL)
+			       : 0);
 }
