@@ -28,18 +28,11 @@ static int write_file(const char *folder, const char *name, const char *text)
 	return fd < 0 || write_all(fd, text, strlen(text)) ? -1 : 0;
 }
 
-/* Where we are: "8:pids:/a" of version 1, else "0::/a" of version 2. */
-static char *find_own(void)
+char *cgroup_find(char *text)
 {
-	autostrbuf text = STRBUF_INIT;
-	autoclose int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
 	char *found = NULL;
-	struct err ignored;
 
-	if (fd < 0 ||
-	    strbuf_read(&text, fd, SMALL_FILE_MAX, "cgroup", &ignored))
-		return NULL;
-	for (char *line = text.buf, *next; *line; line = next) {
+	for (char *line = text, *next; *line; line = next) {
 		char *path = strchr(line, '/');
 
 		next = strchrnul(line, '\n');
@@ -55,6 +48,18 @@ static char *find_own(void)
 			found = xasprintf(MOUNT "%s", path[1] ? path : "");
 	}
 	return found;
+}
+
+static char *find_own(void)
+{
+	autostrbuf text = STRBUF_INIT;
+	autoclose int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
+	struct err ignored;
+
+	if (fd < 0 ||
+	    strbuf_read(&text, fd, SMALL_FILE_MAX, "cgroup", &ignored))
+		return NULL;
+	return cgroup_find(text.buf);
 }
 
 /* A cgroup that has processes cannot be removed, so this is safe. */

@@ -29,6 +29,13 @@ struct cgroup {
 MUST_CHECK int cgroup_enter(struct cgroup *cgroup, int64_t max_processes,
 			    struct err *err);
 
+/*
+ * The folder of the cgroup that a process is in, of which text is
+ * /proc/PID/cgroup, and is cut up: "8:pids:/a" is of version 1, else "0::/a"
+ * of version 2. NULL if it is neither; the caller frees it.
+ */
+char *cgroup_find(char *text);
+
 /* Leave and remove it. */
 void cgroup_release(struct cgroup *cgroup);
 #define autocgroup __attribute__((cleanup(cgroup_release))) struct cgroup

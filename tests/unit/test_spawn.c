@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <fcntl.h>
+#include <seccomp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,6 +16,7 @@
 #include <cmocka.h>
 
 #include "common/spawn.h"
+#include "tests/unit/broken.h"
 
 #include "common/banned.h"
 
@@ -143,6 +146,60 @@ static void test_clean_child(void **state)
 	assert_string_equal(out.buf, "0 1 2 3\n2\n1\n0\n");
 }
 
+struct starting {
+	struct err err;
+	int status;
+};
+
+static int start(void *arg)
+{
+	static const char *const argv[] = { "true", NULL };
+	const struct spawn_run r = {
+		.argv = argv, .name = "it", .out_max = 10, .timeout_ms = -1
+	};
+	struct starting *s = arg;
+	autostrbuf out = STRBUF_INIT;
+
+	return spawn_run(&r, &out, &s->status, &s->err);
+}
+
+static size_t descriptors(void)
+{
+	size_t nr = 0;
+
+	for (int fd = 0; fd < 100; fd++)
+		nr += fcntl(fd, F_GETFD) >= 0;
+	return nr;
+}
+
+/* What cannot be started is an error, and holds no descriptor. */
+static void test_faults(void **state)
+{
+	static const struct broken cases[] = {
+		{ .call = SCMP_SYS(pipe2), .error = EMFILE },
+		{ .call = SCMP_SYS(clone), .error = EAGAIN },
+		/* In the child. */
+		{ .call = SCMP_SYS(execve), .error = EACCES },
+		{ .call = SCMP_SYS(dup2), .error = EMFILE },
+		{ .call = SCMP_SYS(fcntl), .error = EMFILE },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct starting s = { .err = ERR_INIT };
+		size_t before = descriptors();
+		int rc = broken_run(&cases[i], start, &s);
+
+		if (cases[i].call == SCMP_SYS(execve)) {
+			assert_int_equal(rc, 0);
+			assert_int_equal(WEXITSTATUS(s.status), 126);
+		} else {
+			assert_int_equal(rc, -1);
+			assert_int_equal(s.err.code, ERR_SYSTEM);
+		}
+		assert_int_equal(descriptors(), before);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,7 +210,12 @@ int main(void)
 		cmocka_unit_test(test_clean_child),
 	};
 	static char secret[] = "FLAKEHUB_TEST_SECRET=x";
+	const struct CMUnitTest faults[] = {
+		cmocka_unit_test(test_faults),
+	};
 
 	putenv(secret);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL) +
+	       (broken_works() ? cmocka_run_group_tests(faults, NULL, NULL)
+			       : 0);
 }

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+#include "tests/unit/check.h"
+
+#include <errno.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/cgroup.h"
+#include "tests/unit/broken.h"
+
+#include "common/banned.h"
+
+static void test_find(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{ "", NULL },
+		{ "no colon\n", NULL },
+		{ "3:cpu:/a\n", NULL },
+		{ "name=systemd\n4:memory:/b\n", NULL },
+		{ "0::/\n", "/sys/fs/cgroup" },
+		{ "0::/user.slice/x\n", "/sys/fs/cgroup/user.slice/x" },
+		{ "0::/a", "/sys/fs/cgroup/a" },
+		{ "8:pids:/\n", "/sys/fs/cgroup/pids" },
+		{ "9:cpu:/x\n8:pids:/a/b\n0::/\n", "/sys/fs/cgroup/pids/a/b" },
+		/* Both at once: pids is where its controller is. */
+		{ "0::/x\n8:pids:/a\n", "/sys/fs/cgroup/pids/a" },
+		{ "0:cpu\n0::/x\n", "/sys/fs/cgroup/x" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autofree char *text = xstrdup(cases[i].text);
+		autofree char *got = cgroup_find(text);
+
+		if (cases[i].want)
+			check_str(cases[i].text, got ? got : "(none)",
+				  cases[i].want);
+		else
+			check(cases[i].text, !got);
+	}
+}
+
+struct entering {
+	struct cgroup cgroup;
+	struct err err;
+};
+
+static int enter(void *arg)
+{
+	struct entering *e = arg;
+
+	return cgroup_enter(&e->cgroup, 100, &e->err);
+}
+
+/* Where it is not for us to make one, nothing is left and nothing changes. */
+static void test_faults(void **state)
+{
+	static const struct broken cases[] = {
+		{ .call = SCMP_SYS(openat), .error = EACCES },
+		{ .call = SCMP_SYS(mkdir), .error = EROFS },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct entering e = { .err = ERR_INIT };
+
+		assert_int_equal(broken_run(&cases[i], enter, &e), -1);
+		assert_int_equal(e.err.code, ERR_SYSTEM);
+		assert_null(e.cgroup.path);
+		assert_null(e.cgroup.parent);
+		cgroup_release(&e.cgroup);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_find),
+	};
+	const struct CMUnitTest faults[] = {
+		cmocka_unit_test(test_faults),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL) +
+	       (broken_works() ? cmocka_run_group_tests(faults, NULL, NULL)
+			       : 0);
+}
