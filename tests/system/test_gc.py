@@ -2,29 +2,23 @@
 """Eviction: the size is kept, the least recently pulled goes first, what is
 pulled or made never does, and what went is made again, the same bytes."""
 
-import fcntl
+import http.client
 import os
+import socket
 import threading
 import time
 
 import pytest
 
-from harness.process import run
+from harness import fetch
+from harness.eviction import Evictor, records, set_age
+from harness.process import descendants, run
 from harness.registry import assert_whole, blobs
 
 DAY = 24 * 3600
 # Uncompressed, so that sizes are known: hello takes 2 MB, many and two-layers
 # 6 MB more each.
 PLAIN = "compression = none"
-
-
-def records(cache, name="*"):
-    return list(cache.glob(f"repositories/{name}/_manifests/*"))
-
-
-def set_age(file, seconds):
-    then = time.time() - seconds
-    os.utime(file, (then, then), follow_symlinks=False)
 
 
 def age(registry, seconds, name="*"):
@@ -93,6 +87,7 @@ def test_least_recently_pulled_goes_first(many):
     assert "image many@" not in planned
     out = gc(many)
     assert "image two-layers@" in out and "image many@" not in out
+    assert images(out) == images(planned)
     assert not is_there(many, many.digests["two-layers"])
     assert is_there(many, many.digests["many"])
     assert is_there(many, many.digests["hello"])
@@ -136,6 +131,57 @@ def test_a_blob_alone_comes_again(many):
     for part in manifest["layers"]:
         many.blob("many", part["digest"])
     assert_whole(many.cache)
+
+
+def images(out):
+    return [line for line in out.splitlines() if line.startswith("image ")]
+
+
+def has_open(process, path):
+    """Whether it or a child of it has the file open, gone or not."""
+    for pid in [process.pid, *descendants(process.pid)]:
+        try:
+            for fd in os.scandir(f"/proc/{pid}/fd"):
+                if os.readlink(fd.path) == str(path):
+                    return True
+        except OSError:
+            pass
+    return False
+
+
+@pytest.mark.parametrize("server", ("lighttpd", "nginx"))
+def test_transfer_during_eviction(make_registry, fresh, server):
+    """A client so slow that the blob is evicted while it is sent gets all of
+    it; so does the next, of what was made again."""
+    flake = fresh()
+    file = flake / "images.nix"
+    # More than the kernel takes of a web server at once.
+    old = 'text "greeting" "Hello from ${salt}"'
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(
+        old, 'run "greeting" "yes ${salt} | head -c 16000000 >$out"'))
+    registry = make_registry(flake, server, settings=[
+        PLAIN, "max-age = 1h", "cache-size = 1M"])
+    manifest, reply = registry.manifest("hello")
+    layer = max(manifest["layers"], key=lambda part: part["size"])
+    file = blobs(registry.cache)[layer["digest"]]
+    with socket.socket() as client:
+        # The kernel is to take as little of it as it can.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(60)
+        client.connect(("127.0.0.1", registry.port))
+        client.sendall(f"GET /v2/hello/blobs/{layer['digest']} HTTP/1.1\r\n"
+                       "Host: x\r\nConnection: close\r\n\r\n".encode())
+        client.recv(1, socket.MSG_PEEK)
+        assert has_open(registry.web.process, file)
+        age(registry, DAY)
+        gc(registry)
+        assert not blobs(registry.cache)
+        assert has_open(registry.web.process, f"{file} (deleted)")
+        response = http.client.HTTPResponse(client)
+        response.begin()
+        assert fetch.digest(response.read()) == layer["digest"]
+    assert pull(registry, "hello", reply.digest()) == reply.digest()
 
 
 def test_builder_keeps_the_size(make_registry, fresh):
@@ -290,57 +336,6 @@ def test_a_clock_that_was_set(many):
     assert not any(is_there(many, d) for d in many.digests.values())
     for name, digest in many.digests.items():
         assert pull(many, name, digest) == digest
-
-
-LEASE = 3
-
-
-class Evictor(threading.Thread):
-    """Evicts all that was not used for LEASE seconds, again and again.
-
-    A lease is ten minutes, so those of other files are made to end: first
-    all are made due to be renewed, then those that nobody renewed are made
-    old. Both as the program does it, while nobody else can give one."""
-
-    def __init__(self, registry):
-        super().__init__()
-        self.registry = registry
-        self.stop = threading.Event()
-        self.failure = None
-        self.evicted = 0
-
-    def set_ages(self, at_least, seconds):
-        cache = self.registry.cache
-        with open(cache / "locks/evict", "r+b") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            for file in [*records(cache), *blobs(cache).values()]:
-                st = file.stat()
-                if time.time() - max(st.st_mtime, st.st_atime) >= at_least:
-                    set_age(file, seconds)
-
-    def round(self):
-        self.set_ages(0, 100)
-        self.stop.wait(LEASE)
-        self.set_ages(90, 700)
-        self.evicted += sum(line.startswith("image ")
-                            for line in gc(self.registry).splitlines())
-
-    def run(self):
-        try:
-            while not self.stop.is_set():
-                self.round()
-        except BaseException as e:
-            self.failure = e
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *args):
-        self.stop.set()
-        self.join()
-        if self.failure and not args[0]:
-            raise self.failure
 
 
 @pytest.mark.parametrize("server", ("lighttpd", "nginx"))

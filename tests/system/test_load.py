@@ -51,6 +51,7 @@ def registry(directory, name, *settings):
         web = WebServer(name, directory / "web", server.path, server.cache)
         yield server, web
         assert server.stop() == 0
+        assert "Sanitizer" not in server.output(), server.output()
     finally:
         if web:
             web.stop()

@@ -89,12 +89,17 @@ def test_output_is_gone(store, make_registry, directory):
 
 
 def test_collected_under_load(store, make_registry, fresh):
-    """Collecting all the time: warm pulls and new builds never fail."""
-    flake = fresh()
-    registry = make_registry(flake, settings=[
+    """Collecting all the time: warm pulls, new builds, and layers that are
+    made again of what a live image has in the store never fail."""
+    flake, live = fresh(), fresh("live")
+    registry = make_registry(flake, flakes={"live": live}, settings=[
         PLAIN, "max-age = 0s", "error-max-age = 0s"], prefix=store.prefix)
     digest = pull(registry, "hello")
-    stop, collected, failures = threading.Event(), [], []
+    kept = pull(registry, "live/hello")
+    salt = (live / "salt").read_bytes().strip()
+    own, = (file for file in blobs(registry.cache).values()
+            if b"Hello from " + salt in file.read_bytes())
+    stop, collected, failures, again = threading.Event(), [], [], []
 
     def collector():
         try:
@@ -110,7 +115,16 @@ def test_collected_under_load(store, make_registry, fresh):
         except BaseException as e:
             failures.append(e)
 
-    threads = [threading.Thread(target=f) for f in (collector, warm)]
+    def remade():
+        try:
+            while not stop.is_set():
+                own.unlink()
+                assert pull(registry, "live/hello", kept) == kept
+                again.append(own.stat())
+        except BaseException as e:
+            failures.append(e)
+
+    threads = [threading.Thread(target=f) for f in (collector, warm, remade)]
     for thread in threads:
         thread.start()
     try:
@@ -124,7 +138,7 @@ def test_collected_under_load(store, make_registry, fresh):
             thread.join()
     if failures:
         raise failures[0]
-    assert len(collected) > 3
+    assert len(collected) > 3 and again
     assert_whole(registry.cache)
 
 

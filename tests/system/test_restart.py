@@ -90,6 +90,7 @@ class Behind:
             self.server.stop()
         else:
             self.server.clean()
+        assert "Sanitizer" not in self.server.output(), self.server.output()
 
 
 @pytest.fixture
