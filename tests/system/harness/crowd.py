@@ -19,6 +19,10 @@ class Refused(AssertionError):
     """An answer that was not the one that is right."""
 
 
+class Other(Refused):
+    """Bytes that are not what they are called."""
+
+
 class Answer:
     def __init__(self, status, headers, body):
         self.status = status
@@ -149,7 +153,7 @@ class Crowd:
         path = f"/v2/{name}/blobs/{part['digest']}"
         body = (await self.get(path, pull, rate)).body
         if fetch.digest(body) != part["digest"] or len(body) != part["size"]:
-            raise Refused(f"{path}: other bytes, {len(body)} of them")
+            raise Other(f"{path}: other bytes, {len(body)} of them")
 
     async def pull(self, name, reference="latest", rate=None):
         """Manifest, then all blobs at once. Returns a Pull."""
@@ -157,7 +161,7 @@ class Crowd:
         answer = await self.get(f"/v2/{name}/manifests/{reference}", pull)
         pull.digest = fetch.digest(answer.body)
         if answer.headers.get("docker-content-digest") != pull.digest:
-            raise Refused(f"{name}: the manifest is not what it is called")
+            raise Other(f"{name}: the manifest is not what it is called")
         manifest = json.loads(answer.body)
         await asyncio.gather(*(
             self.blob(name, part, pull, rate)
