@@ -8,7 +8,10 @@ import time
 import pytest
 
 from harness import ROOT, nix
-from harness.registry import blobs
+from harness.registry import Registry, blobs
+
+# Of each process, Nix's too: who takes more is aborted.
+MEMORY_MAX = 256 << 20
 
 
 def load():
@@ -29,8 +32,9 @@ def head(file):
 
 
 @pytest.fixture(scope="session")
-def rejects(session_directory, shared_registry):
-    """A registry of them all, and what the message of each has."""
+def rejects(session_directory, of_the_session):
+    """A registry of them all, whose builders have little memory, and what the
+    message of each has."""
     work = session_directory("rejects")
     flake = nix.make_flake("kinds", work / "flake")
     (flake / "files/busybox-layer").write_bytes(MODULE.gzip_of_tar())
@@ -41,7 +45,13 @@ def rejects(session_directory, shared_registry):
         # Those with a store path in them are made by Nix.
         if name in LAZY or (name.startswith("n2c") and b"@" in head(file)):
             file.rename(flake / "templates" / name)
-    return shared_registry("lighttpd", flake), messages
+    registry = Registry(
+        session_directory("bounded"), flake,
+        prefix=["prlimit", f"--data={MEMORY_MAX}"])
+    of_the_session(registry.process)
+    of_the_session(registry.web.process)
+    yield registry, messages
+    registry.stop()
 
 
 @pytest.mark.parametrize("name", REASONS)
