@@ -4,7 +4,7 @@
 import collections
 import functools
 
-from . import kills, shim
+from . import kills, load, shim
 
 # share: of a thousand rounds; parts: that many registries beside each other.
 Fault = collections.namedtuple("Fault", "run share parts")
@@ -29,6 +29,12 @@ FAULTS = {
     "kill nix": _kill("nix", 80),
     "kill nix-daemon": Fault(kills.nix_daemon, 40, 1),
 }
+
+# What many clients do to it; its figures are on standard error.
+FAULTS.update({
+    f"load: {name}, {server}": Fault(
+        functools.partial(bout, server=server), 5, 1)
+    for name, bout in load.BOUTS.items() for server in ("lighttpd", "nginx")})
 
 
 def shares(rounds):
