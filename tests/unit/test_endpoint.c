@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "common/alloc.h"
+#include "common/health.h"
 #include "fcgi/endpoint.h"
 #include "tests/unit/scratch.h"
 
@@ -208,12 +210,60 @@ static void test_revision(void **state)
 	play(f, &s);
 }
 
+/* What the check said last, a check that cannot be made, and none yet. */
+static void test_health(void **state)
+{
+	struct fixture *f = *state;
+	struct health health = { .checked = time(NULL),
+				 .problem = "no Nix",
+				 .nix = "2.8" };
+	struct err failure = ERR_INIT, err = ERR_INIT;
+	struct call call = { .turn = TURN_FAILED, .failure = &failure };
+	static const struct {
+		const char *name;
+		bool checked;
+		const char *problem;
+		enum turn turn;
+		enum answer answer;
+		int status;
+		const char *says;
+	} cases[] = {
+		{ "none yet", false, "", TURN_FIRST, ANSWER_LATER, 0, "" },
+		{ "cannot be checked", false, "", TURN_FAILED, ANSWER_NOW, 503,
+		  "\"problem\":\"no builder\"" },
+		{ "well", true, "", TURN_FIRST, ANSWER_NOW, 200,
+		  "\"status\":\"ok\"" },
+		{ "not well", true, "no Nix", TURN_BUILT, ANSWER_NOW, 503,
+		  "\"problem\":\"no Nix\"" },
+	};
+
+	err_set(&failure, ERR_SYSTEM, "no builder");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autoresponse response = RESPONSE_INIT;
+
+		snprintf(health.problem, sizeof(health.problem), "%s",
+			 cases[i].problem);
+		if (cases[i].checked && health_write(&f->cache, &health, &err))
+			fail_msg("%s", err.msg);
+		call.turn = cases[i].turn;
+		check(cases[i].name,
+		      health_answer(&f->service, &call, &response) ==
+			      cases[i].answer);
+		if (cases[i].answer != ANSWER_NOW)
+			continue;
+		check(cases[i].name, response.status == cases[i].status);
+		check(response.body.buf,
+		      strstr(response.body.buf, cases[i].says));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_freshness, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_revision, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_health, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
