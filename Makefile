@@ -69,6 +69,7 @@ sources   := $(common_c) $(fcgi_c) $(cli_c) $(test_c) $(testlib_c) \
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 common_a := $(BUILD)/common.a
+benches  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(bench_c))
 units    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(test_c)) \
 	$(patsubst tests/fuzz/%.c,$(BUILD)/unit/%,$(fuzz_c))
 fuzzers  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(fuzz_c))
@@ -124,7 +125,8 @@ $(BUILD)/flags: FORCE
 .SECONDARY: $(call obj,$(sources))
 
 # Unit tests: each program runs from the repository root.
-check: $(units) all
+# The benchmark's programs are built, so that they stay buildable.
+check: $(units) all $(benches)
 	@failed=0; for t in $(units); do \
 		$$t >$$t.log 2>&1 && echo "ok   $${t##*/}" || \
 		{ failed=1; echo "FAIL $${t##*/}"; cat $$t.log; }; \
@@ -165,7 +167,6 @@ coverage:
 	status=$$?; scripts/coverage build-coverage && exit $$status
 
 # Programs of the benchmark; bench/README.md says what it does and prints.
-benches := $(patsubst bench/%.c,$(BUILD)/bench/%,$(bench_c))
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(common_a)
 	@echo "  $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(FCGI_LIBS) $(LIBS)
