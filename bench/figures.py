@@ -99,13 +99,13 @@ class Figures:
         return value
 
     def ratio(self, name, of, to, goal=None):
-        if of in self.series and to in self.series:
-            self.ratios.append(Ratio(name, self.series[of], self.series[to],
-                                     goal))
+        """Of two series that are there: what was not measured is an error,
+        and no row that is left out."""
+        self.ratios.append(Ratio(name, self.series[of], self.series[to],
+                                 goal))
 
     def limit(self, name, series, goal):
-        if series in self.series:
-            self.limits.append(Limit(name, self.series[series], goal))
+        self.limits.append(Limit(name, self.series[series], goal))
 
     def note(self, text):
         if text not in self.notes:

@@ -5,11 +5,12 @@ waiting.py."""
 
 import os
 import pathlib
+import shutil
 import subprocess
 
 from again import Builder
 from figures import cores
-from image import PROGRAMS, nix
+from image import PROGRAMS, nix, settle
 
 PATHS = {"full": (10, 100, 1000, 2000), "small": (10, 100)}
 FILES = {"full": (1000, 10000, 100000, 1000000), "small": (1000, 10000)}
@@ -36,7 +37,7 @@ FLAKE = """{
 def paths(bench, count):
     """An image of so many store paths, each one small file: what is left are
     Nix, closure, plan, config, and a layer's own cost."""
-    with bench.fresh("paths") as folder:
+    with bench.fresh("store-paths") as folder:
         flake = nix.make_flake("simple", folder / "flake")
         (flake / "flake.nix").write_text(
             FLAKE.replace("COUNT", str(count))
@@ -54,27 +55,29 @@ def paths(bench, count):
 def layers(folder, compression, count, cpus=None):
     """Seconds, seconds of the processors, MB of memory."""
     prefix = ["taskset", "-c", cpus] if cpus else []
+    settle()
     out = subprocess.run(
         [*prefix, str(PROGRAMS / "layers"), str(folder / "store"),
          str(folder / "cache"), compression, str(count)],
         stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    shutil.rmtree(folder / "cache")
     return float(out[0]), float(out[1]), int(out[2]) / 1024
 
 
-def files(bench, count):
+def files(bench, count, rounds):
     """So many files of 200 bytes, 100 a directory, as one store path."""
     with bench.fresh("files") as folder:
         for i in range(0, count, 100):
             directory = folder / "store/path" / str(i // 10000) / str(i)
             directory.mkdir(parents=True)
-            for j in range(min(100, count)):
+            for j in range(100):
                 with open(directory / str(j), "wb") as f:
                     f.write(b"x" * 200)
-        os.sync()
-        taken, cpu, memory = layers(folder, "none", 1)
-        bench.figures.add(f"{count} files: layer", taken * 1000, "ms")
-        bench.figures.add(f"{count} files: processors", cpu * 1000, "ms")
-        bench.figures.add(f"{count} files: memory", memory, "MB")
+        for _ in range(rounds):
+            taken, cpu, memory = layers(folder, "none", 1)
+            bench.figures.add(f"{count} files: layer", taken * 1000, "ms")
+            bench.figures.add(f"{count} files: processors", cpu * 1000, "ms")
+            bench.figures.add(f"{count} files: memory", memory, "MB")
 
 
 def text(folder, megabytes):
@@ -93,44 +96,48 @@ def text(folder, megabytes):
             left -= f.write(source[:left])
 
 
-def size(bench, megabytes):
-    for compression in ("none", "gzip", "zstd"):
-        with bench.fresh("bytes") as folder:
-            text(folder, megabytes)
-            os.sync()
-            taken, cpu, memory = layers(folder, compression, 1)
-            name = f"{megabytes} MB, {compression}"
-            bench.figures.add(f"{name}: layer", taken * 1000, "ms")
-            bench.figures.add(f"{name}: processors", cpu * 1000, "ms")
-            bench.figures.add(f"{name}: memory", memory, "MB")
+def size(bench, megabytes, rounds):
+    with bench.fresh("bytes") as folder:
+        text(folder, megabytes)
+        for _ in range(rounds):
+            for compression in ("none", "gzip", "zstd"):
+                taken, cpu, memory = layers(folder, compression, 1)
+                name = f"{megabytes} MB, {compression}"
+                bench.figures.add(f"{name}: layer", taken * 1000, "ms")
+                bench.figures.add(f"{name}: processors", cpu * 1000, "ms")
+                bench.figures.add(f"{name}: memory", memory, "MB")
 
 
-def one_layer(bench, megabytes):
+def one_layer(bench, megabytes, rounds):
     """On one core, and on all."""
-    for compression in ("gzip", "zstd"):
-        for name, cpus in (("one core", "0"), (f"{cores()} cores", None)):
-            with bench.fresh("one-layer") as folder:
-                text(folder, megabytes)
-                os.sync()
-                taken = layers(folder, compression, 1, cpus)[0]
-                bench.figures.add(
-                    f"one layer of {megabytes} MB, {compression}, {name}",
-                    megabytes / taken, "MB/s")
+    with bench.fresh("one-layer") as folder:
+        text(folder, megabytes)
+        for _ in range(rounds):
+            for compression in ("gzip", "zstd"):
+                for name, cpus in (("one core", "0"),
+                                   (f"{cores()} cores", None)):
+                    taken = layers(folder, compression, 1, cpus)[0]
+                    bench.figures.add(
+                        f"one layer of {megabytes} MB, {compression}, {name}",
+                        megabytes / taken, "MB/s")
 
 
 def measure(bench):
     megabytes = 800 if bench.size == "full" else 100
-    for _ in range(min(bench.rounds, 5)):
-        bench.say(f"growth: one layer of {megabytes} MB")
-        one_layer(bench, megabytes)
+    bench.say(f"growth: one layer of {megabytes} MB")
+    one_layer(bench, megabytes, bench.rounds)
     for compression in ("gzip", "zstd"):
         base = f"one layer of {megabytes} MB, {compression}"
         bench.figures.ratio(
             f"{base}: {cores()} cores / one", f"{base}, {cores()} cores",
             f"{base}, one core", ">= 1.7" if compression == "gzip" else None)
-    for counts, function in ((PATHS, paths), (FILES, files),
-                             (MEGABYTES, size)):
-        for count in counts[bench.size]:
-            for _ in range(1 if count >= 1000000 else min(bench.rounds, 3)):
-                bench.say(f"growth: {function.__name__}, {count}")
-                function(bench, count)
+    for count in PATHS[bench.size]:
+        for _ in range(min(bench.rounds, 3)):
+            bench.say(f"growth: {count} paths")
+            paths(bench, count)
+    for count in FILES[bench.size]:
+        bench.say(f"growth: {count} files")
+        files(bench, count, 1 if count >= 1000000 else min(bench.rounds, 3))
+    for count in MEGABYTES[bench.size]:
+        bench.say(f"growth: {count} MB")
+        size(bench, count, 1 if count >= 1000 else min(bench.rounds, 3))

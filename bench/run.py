@@ -8,7 +8,12 @@ import sys
 
 from figures import Figures
 from image import Bench, process
+from harness.webserver import program  # after image, which finds harness
 
+# What is measured, and what it is measured against.
+PROGRAMS = ("nix", "nix-store", "git", "lighttpd", "nginx", "wrk", "ab",
+            "skopeo", "docker-registry", "libdeflate-gzip", "igzip", "zstd",
+            "tar", "openssl", "taskset")
 GROUPS = ("cold", "again", "compose", "warm", "waiting", "many", "growth")
 
 
@@ -24,6 +29,8 @@ def main():
     unknown = set(groups) - set(GROUPS)
     if unknown:
         sys.exit(f"bench: BENCH_ONLY is some of {' '.join(GROUPS)}")
+    for name in PROGRAMS:
+        program(name)
     process.become_subreaper()
     figures = Figures()
     bench = Bench(figures, size, number("BENCH_ROUNDS", 5),
