@@ -4,7 +4,7 @@
 import collections
 import functools
 
-from . import kills, load, shim
+from . import faults, kills, load, powerloss, shim
 
 # share: of a thousand rounds; parts: that many registries beside each other.
 Fault = collections.namedtuple("Fault", "run share parts")
@@ -13,6 +13,15 @@ Fault = collections.namedtuple("Fault", "run share parts")
 def _kill(which, share, parts=1, server="lighttpd"):
     return Fault(functools.partial(kills.by_time, which=which, server=server),
                  share, parts)
+
+
+def _calls(action, program, share):
+    return Fault(functools.partial(faults.failing_calls, action=action,
+                                   program=program), share, 1)
+
+
+def _disk(which, share):
+    return Fault(functools.partial(faults.bad_disk, which=which), share, 1)
 
 
 FAULTS = {
@@ -28,6 +37,14 @@ FAULTS = {
     "kill nginx": _kill("web server", 60, 1, "nginx"),
     "kill nix": _kill("nix", 80),
     "kill nix-daemon": Fault(kills.nix_daemon, 40, 1),
+    **{f"builder: {action}": _calls(action, shim.BUILDER, 60)
+       for action in faults.ACTIONS},
+    **{f"responder: {action}": _calls(action, shim.RESPONDER, 40)
+       for action in faults.ACTIONS},
+    **{f"disk: {which}": _disk(which, 40) for which in faults.DISKS},
+    "clock": Fault(faults.clock, 60, 1),
+    "deleted": Fault(faults.deleted, 60, 1),
+    "power loss": Fault(powerloss.power_loss, 500, 1),
 }
 
 # What many clients do to it; its figures are on standard error.

@@ -465,6 +465,21 @@ struct dirent *readdir(DIR *dir)
 	return real(dir);
 }
 
+ssize_t getdents64(int fd, void *buf, size_t len)
+{
+	REAL(getdents64);
+	FAIL_IF(CALL_READDIR, -1);
+	return real(fd, buf, len);
+}
+
+ssize_t readlinkat(int dirfd, const char *restrict path, char *restrict buf,
+		   size_t len)
+{
+	REAL(readlinkat);
+	FAIL_IF(CALL_STAT, -1);
+	return real(dirfd, path, buf, len);
+}
+
 int poll(struct pollfd *fds, nfds_t nr, int timeout)
 {
 	REAL(poll);
