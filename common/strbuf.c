@@ -118,6 +118,25 @@ int strbuf_read(struct strbuf *sb, int fd, size_t max, const char *name,
 	}
 }
 
+ssize_t pread_all(int fd, void *buf, size_t len, off_t offset)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pread(fd, (char *)buf + done, len - done,
+				  offset + (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (!n)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
 int write_all(int fd, const void *data, size_t len)
 {
 	const char *p = data;

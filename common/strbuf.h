@@ -44,6 +44,12 @@ void strbuf_grow(struct strbuf *sb, size_t len);
 MUST_CHECK int strbuf_read(struct strbuf *sb, int fd, size_t max,
 			   const char *name, struct err *err);
 
+/*
+ * Read len bytes at offset, or what there is of them. How many there were, or
+ * -1 and errno.
+ */
+MUST_CHECK ssize_t pread_all(int fd, void *buf, size_t len, off_t offset);
+
 /* Write all of it, whatever write(2) takes at a time. 0, or -1 and errno. */
 MUST_CHECK int write_all(int fd, const void *data, size_t len);
 
