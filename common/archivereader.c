@@ -35,11 +35,15 @@ int archive_reader_error(const struct archive_reader *r, struct err *err)
 
 	if (archive_errno(r->a) == ENOMEM)
 		abort();
+	/* The disk's, and not the archive's. */
+	if (archive_errno(r->a) == EIO)
+		return err_set(err, ERR_SYSTEM, "cannot read %s: %s", r->file,
+			       message ? message : "input/output error");
 	return err_set(err, ERR_MALFORMED, "%s: %s", r->file,
 		       message ? message : "cannot be read as an archive");
 }
 
-/* What fd is compressed in, by its magic. */
+/* What fd is compressed in, by its magic; -1 if that cannot be read. */
 static int filter_of(int fd)
 {
 	static const struct {
@@ -53,8 +57,10 @@ static int filter_of(int fd)
 		{ "BZh", 3, ARCHIVE_FILTER_BZIP2 },
 	};
 	char magic[6] = "";
-	ssize_t n = pread(fd, magic, sizeof(magic), 0);
+	ssize_t n = pread_all(fd, magic, sizeof(magic), 0);
 
+	if (n < 0)
+		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (n >= (ssize_t)rows[i].len &&
 		    !memcmp(magic, rows[i].magic, rows[i].len))
@@ -77,7 +83,7 @@ int archive_reader_open(struct archive_reader *r, const char *file, int fd,
 	r->a = archive_read_new();
 	if (!r->a)
 		abort();
-	if (lseek(fd, 0, SEEK_SET) < 0)
+	if (filter < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return err_errno(err, "%s", file);
 	if ((filter != ARCHIVE_FILTER_NONE &&
 	     archive_read_append_filter(r->a, filter) != ARCHIVE_OK) ||

@@ -269,16 +269,18 @@ void conf_release(struct conf *conf)
 	conf->json = NULL;
 }
 
-/* Does the file begin as an object does? */
-static bool begins_object(int fd)
+/* Does the file begin as an object does? 1, 0, or -1 and err. */
+static int begins_object(int fd, const char *file, struct err *err)
 {
 	char head[64];
-	ssize_t n = pread(fd, head, sizeof(head), 0);
+	ssize_t n = pread_all(fd, head, sizeof(head), 0);
 
+	if (n < 0)
+		return err_errno(err, "cannot read %s", file);
 	for (ssize_t i = 0; i < n; i++)
 		if (!strchr(" \t\r\n", head[i]) || !head[i])
 			return head[i] == '{';
-	return false;
+	return 0;
 }
 
 int conf_matches(const char *file, struct err *err)
@@ -298,8 +300,11 @@ int conf_matches(const char *file, struct err *err)
 		return 0;
 	if (dot && !strcmp(dot, "-conf.json"))
 		return 1;
-	if (st.st_size > CONF_MAX || !begins_object(fd))
+	if (st.st_size > CONF_MAX)
 		return 0;
+	rc = begins_object(fd, file, err);
+	if (rc <= 0)
+		return rc;
 	if (json_read(&conf.json, fd, CONF_MAX, file, &why))
 		return why.code == ERR_SYSTEM ? (*err = why, -1) : 0;
 	rc = has(&conf, "store_layers") || has(&conf, "customisation_layer") ||

@@ -41,6 +41,7 @@ static int read_json(struct json_object **json, const char *file,
 	autoclose int fd = store_open(file, O_RDONLY | O_NONBLOCK, &why);
 	struct stat st;
 	char first;
+	ssize_t n;
 
 	if (fd < 0 && why.code == ERR_REFUSED)
 		return 0;
@@ -48,8 +49,12 @@ static int read_json(struct json_object **json, const char *file,
 		*err = why;
 		return fd < 0 ? -1 : err_errno(err, "%s", file);
 	}
-	if (!S_ISREG(st.st_mode) || pread(fd, &first, 1, 0) != 1 ||
-	    first != '{')
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	n = pread_all(fd, &first, 1, 0);
+	if (n < 0)
+		return err_errno(err, "cannot read %s", file);
+	if (n != 1 || first != '{')
 		return 0;
 	/* Whatever image it was to be. */
 	if (st.st_size > CONF_MAX)
@@ -58,7 +63,7 @@ static int read_json(struct json_object **json, const char *file,
 			       "%u at most",
 			       file, (intmax_t)st.st_size, CONF_MAX);
 	if (json_read(json, fd, CONF_MAX, file, &why))
-		return 0;
+		return why.code == ERR_SYSTEM ? (*err = why, -1) : 0;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (!json_object_object_get_ex(*json, keys[i], NULL))
 			return 0;

@@ -49,9 +49,14 @@ static int find_layout(struct layout *layout, const char *path, struct err *err)
 	if (layout->is_tar)
 		return archive_has(path, "oci-layout", err);
 	rc = store_open(marker, O_PATH, &why);
-	if (rc >= 0)
-		close(rc);
-	return rc >= 0;
+	if (rc < 0) {
+		if (why.code == ERR_UNKNOWN || why.code == ERR_REFUSED)
+			return 0;
+		*err = why;
+		return -1;
+	}
+	close(rc);
+	return 1;
 }
 
 static int matches(const struct source_output *output, struct err *err)

@@ -66,91 +66,134 @@ static int matches(const struct source_output *output, struct err *err)
 	return look(output, &root, &is_directory, err);
 }
 
-/* Is there a program of that name in the folder? */
-static bool has_program(int dir, const char *name)
+/* Is there a program of that name in the folder? 1, 0, or -1 and err. */
+static int has_program(int dir, const char *name, struct err *err)
 {
 	struct stat st;
 
 	if (!name || !*name || strchr(name, '/') || !strcmp(name, ".") ||
 	    !strcmp(name, ".."))
-		return false;
+		return 0;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
-		return false;
+		return errno == ENOENT || errno == ENAMETOOLONG
+			       ? 0
+			       : err_errno(err, "cannot look at bin/%s", name);
 	return S_ISLNK(st.st_mode) ||
 	       (S_ISREG(st.st_mode) && (st.st_mode & S_IXUSR));
 }
 
-/* The only program, or NULL; what begins with a dot is what one wraps. */
-static char *only_program(int dir)
+/*
+ * The name of the only program, or NULL if it is not the only one; what begins
+ * with a dot is what one wraps.
+ */
+static int only_program(int dir, char **name, struct err *err)
 {
 	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *list = copy < 0 ? NULL : fdopendir(copy);
-	char *found = NULL;
+	autofree char *found = NULL;
 	struct dirent *entry;
 	size_t nr = 0;
+	int rc = 0;
 
 	if (!list) {
+		err_errno(err, "cannot list bin");
 		if (copy >= 0)
 			close(copy);
-		return NULL;
+		return -1;
 	}
-	while (nr < 2 && (entry = readdir(list))) {
-		if (*entry->d_name == '.' || !has_program(dir, entry->d_name))
+	while (rc >= 0 && nr < 2 && (errno = 0, entry = readdir(list))) {
+		if (*entry->d_name == '.')
 			continue;
-		if (!nr++)
+		rc = has_program(dir, entry->d_name, err);
+		if (rc > 0 && !nr++)
 			found = xstrdup(entry->d_name);
 	}
+	if (rc >= 0 && nr < 2 && errno)
+		rc = err_errno(err, "cannot list bin");
 	closedir(list);
-	if (nr != 1)
-		cleanup_free(&found);
-	return nr == 1 ? found : NULL;
+	if (rc >= 0 && nr == 1)
+		*name = steal_ptr(&found);
+	return rc < 0 ? -1 : 0;
+}
+
+static int choose_program(int dir, const struct probe *probe, char **name,
+			  struct err *err)
+{
+	const char *names[] = { probe ? probe->main_program : NULL,
+				probe ? probe->pname : NULL };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		int rc = has_program(dir, names[i], err);
+
+		if (rc < 0)
+			return -1;
+		if (rc) {
+			*name = xstrdup(names[i]);
+			return 0;
+		}
+	}
+	return only_program(dir, name, err);
+}
+
+/* Not there, or a link that leads out of the store: as if it were not. */
+static int absent(const struct err *why, struct err *err)
+{
+	if (why->code == ERR_UNKNOWN || why->code == ERR_REFUSED)
+		return 0;
+	*err = *why;
+	return -1;
 }
 
 /* The program that the image runs, or NULL; the caller frees it. */
-static char *find_program(const struct source_output *output,
-			  const struct strbuf *root)
+static int find_program(const struct source_output *output,
+			const struct strbuf *root, char **program,
+			struct err *err)
 {
-	const struct probe *probe = output->probe;
-	const char *names[] = { probe ? probe->main_program : NULL,
-				probe ? probe->pname : NULL };
 	autostrbuf bin = STRBUF_INIT;
-	autofree char *only = NULL;
-	struct err none = ERR_INIT;
+	autofree char *name = NULL;
+	struct err why = ERR_INIT;
 	struct stat st;
 	autoclose int dir = -1;
 
-	if (probe && probe->roots)
-		return NULL;
+	*program = NULL;
+	if (output->probe && output->probe->roots)
+		return 0;
 	strbuf_addf(&bin, "%s/bin", root->buf);
-	if (store_resolve(&bin, &st, &none))
-		return NULL;
-	dir = store_open(bin.buf, O_RDONLY | O_DIRECTORY, &none);
+	if (store_resolve(&bin, &st, &why))
+		return absent(&why, err);
+	dir = store_open(bin.buf, O_RDONLY | O_DIRECTORY, &why);
 	if (dir < 0)
-		return NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (has_program(dir, names[i]))
-			return xasprintf("%s/bin/%s", output->path, names[i]);
-	only = only_program(dir);
-	return only ? xasprintf("%s/bin/%s", output->path, only) : NULL;
+		return absent(&why, err);
+	if (choose_program(dir, output->probe, &name, err))
+		return err_wrap(err, "%s", bin.buf);
+	if (name)
+		*program = xasprintf("%s/bin/%s", output->path, name);
+	return 0;
 }
 
 /* The CA certificates in the closure, or NULL; the caller frees it. */
-static char *find_bundle(const struct closure *closure)
+static int find_bundle(const struct closure *closure, char **bundle,
+		       struct err *err)
 {
+	*bundle = NULL;
 	for (size_t i = 0; i < closure->nr; i++) {
 		for (size_t j = 0; j < ARRAY_SIZE(bundles); j++) {
 			autostrbuf file = STRBUF_INIT;
-			struct err none = ERR_INIT;
+			struct err why = ERR_INIT;
 			struct stat st;
 
 			strbuf_addf(&file, "%s/%s", closure->paths[i].path,
 				    bundles[j]);
-			if (!store_resolve(&file, &st, &none) &&
-			    S_ISREG(st.st_mode))
-				return strbuf_detach(&file, NULL);
+			if (store_resolve(&file, &st, &why)) {
+				if (absent(&why, err))
+					return -1;
+			} else if (S_ISREG(st.st_mode)) {
+				*bundle = strbuf_detach(&file, NULL);
+				return 0;
+			}
 		}
 	}
-	return NULL;
+	return 0;
 }
 
 static void add_list(struct json_object *json, const char *key,
@@ -163,11 +206,9 @@ static void add_list(struct json_object *json, const char *key,
 	json_object_object_add(json, key, list);
 }
 
-static struct json_object *make_config(const struct source_output *output,
-				       const char *program)
+static struct json_object *make_config(const char *bundle, const char *program)
 {
 	struct json_object *config = json_object_new_object();
-	autofree char *bundle = find_bundle(output->closure);
 	autofree char *variable =
 		bundle ? xasprintf("SSL_CERT_FILE=%s", bundle) : NULL;
 	const char *env[] = { PATH_VARIABLE, variable };
@@ -260,7 +301,7 @@ static int open_package(struct source *source,
 {
 	struct package *package = xcalloc(1, sizeof(*package));
 	autostrbuf root = STRBUF_INIT;
-	autofree char *program = NULL;
+	autofree char *program = NULL, *bundle = NULL;
 	bool is_directory = false;
 
 	source->data = package;
@@ -270,9 +311,13 @@ static int open_package(struct source *source,
 			       output->path, output->system);
 	if (look(output, &root, &is_directory, err) < 0)
 		return -1;
-	program = is_directory ? find_program(output, &root)
-			       : xstrdup(output->path);
-	package->config = make_config(output, program);
+	if (!is_directory)
+		program = xstrdup(output->path);
+	else if (find_program(output, &root, &program, err))
+		return -1;
+	if (find_bundle(output->closure, &bundle, err))
+		return -1;
+	package->config = make_config(bundle, program);
 	if (add_layers(source, output, is_directory ? root.buf : NULL, err))
 		return -1;
 	if (output->probe)

@@ -71,11 +71,15 @@ static int find_conf(const char *path, char **conf, struct err *err)
 		return err->code == ERR_REFUSED ? 0 : -1;
 	if (fstat(fd, &st))
 		return err_errno(err, "%s", path);
-	if (!S_ISREG(st.st_mode) || pread(fd, head, 2, 0) != 2 ||
-	    memcmp(head, "#!", 2))
+	if (!S_ISREG(st.st_mode))
 		return 0;
-	n = pread(fd, text, LINE_SIZE,
-		  st.st_size > LINE_SIZE ? st.st_size - LINE_SIZE : 0);
+	n = pread_all(fd, head, 2, 0);
+	if (n < 0)
+		return err_errno(err, "cannot read %s", path);
+	if (n != 2 || memcmp(head, "#!", 2))
+		return 0;
+	n = pread_all(fd, text, LINE_SIZE,
+		      st.st_size > LINE_SIZE ? st.st_size - LINE_SIZE : 0);
 	if (n < 0)
 		return err_errno(err, "cannot read %s", path);
 	while (n && strchr(" \t\n", text[n - 1]))
