@@ -7,6 +7,7 @@ import fcntl
 import http.client
 import json
 import os
+import pathlib
 import random
 import select
 import shutil
@@ -15,7 +16,7 @@ import time
 import traceback
 
 from harness import ROOT, fetch, nix
-from harness.process import descendants, is_alive, kill, run, wait_for
+from harness.process import is_alive, kill, run, wait_for
 from harness.registry import FLAKEHUB, Registry, blobs, hash_file
 
 SETTINGS = ["max-age = 0s", "stale-if-error = 0s", "error-max-age = 0s",
@@ -23,6 +24,39 @@ SETTINGS = ["max-age = 0s", "stale-if-error = 0s", "error-max-age = 0s",
 # Under a sanitizer, on a machine with other work.
 PATIENCE = 120
 IMAGES = 40
+
+
+def children(pid):
+    """Of all its threads. Who looks for what lives for a moment cannot look
+    through all processes."""
+    found = []
+    for file in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += [int(word) for word in file.read_text().split()]
+    return found
+
+
+def command_of(pid):
+    """None if it is gone, or about to be reaped."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return None
+    return text.replace(b"\0", b" ").decode(errors="replace").strip() or None
+
+
+def below(pid, without=()):
+    """{pid: command} of the living processes below one."""
+    result, todo = {}, [pid]
+    while todo:
+        for child in children(todo.pop()):
+            if child in without or child in result:
+                continue
+            todo.append(child)
+            command = command_of(child)
+            if command:
+                result[child] = command
+    return result
 
 
 class Wrong(Exception):
@@ -74,7 +108,7 @@ class Arena:
         self.directory = directory
         self.chance = random.Random(f"{seed} {kind}")
         self.tally = Tally(kind)
-        self.before = set(descendants())
+        self.before = set(below(os.getpid()))
         # Others that serve.
         self.keep = keep
         self.names = [f"i-{n}" for n in range(images)]
@@ -206,6 +240,13 @@ class Arena:
 
     # What must be true.
 
+    def rounds(self, number):
+        """So many, or until TORTURE_END, a time of the monotonic clock."""
+        self.tally.rounds = 0
+        end = float(os.environ.get("TORTURE_END", "inf"))
+        while self.tally.rounds < number and time.monotonic() < end:
+            yield self.tally.rounds
+
     @contextlib.contextmanager
     def round(self):
         """One fault. What goes wrong in it is counted, and told."""
@@ -253,8 +294,8 @@ class Arena:
         """Processes that should not be there when nothing is under way."""
         kept = [self.registry.web.process.pid, self.registry.process.pid,
                 *self.keep()]
-        return {pid: command for pid, command in
-                descendants(without=kept).items() if pid not in self.before}
+        return {pid: command for pid, command in below(
+            os.getpid(), kept).items() if pid not in self.before}
 
     def settle(self):
         """Nothing of ours is left but the servers."""
@@ -299,18 +340,17 @@ class Arena:
         if which == "keeper":
             return [keeper]
         if which == "responder":
-            return [pid for pid, command in descendants(keeper).items()
-                    if "flakehub.fcgi" in command]
+            return [pid for pid in children(keeper)
+                    if "flakehub.fcgi" in (command_of(pid) or "")]
         if which == "builder":
-            return self.registry.builders()
+            return [pid for pid in children(keeper)
+                    if "flakehub build" in (command_of(pid) or "")]
         if which == "web server":
             pid = self.registry.web.process.pid
-            return [pid, *descendants(pid)]
+            return [pid, *below(pid)]
         assert which == "nix"
-        found = {}
-        for builder in self.registry.builders():
-            found.update(descendants(builder))
-        return list(found)
+        return [pid for builder in self.victims("builder")
+                for pid in below(builder)]
 
     def restart(self, which):
         """What a service manager does."""
@@ -338,12 +378,6 @@ def read_manifest(file):
     if isinstance(manifest, dict) and "layers" in manifest:
         return manifest
     return None
-
-
-def deadline(seconds):
-    """is_over(), true so many seconds from now."""
-    end = time.monotonic() + seconds
-    return lambda: time.monotonic() > end
 
 
 def ended(pids):

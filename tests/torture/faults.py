@@ -41,7 +41,6 @@ def arena_of(*args, **options):
         with arena.round():
             arena.learn()
             arena.pull(arena.names[0])
-        arena.tally.rounds = 0
         yield arena
     finally:
         arena.stop()
@@ -99,7 +98,7 @@ def failing_calls(directory, seed, rounds, action, program):
         arena.pull(arena.names[0])
         total = faults.counted()
         faults.disarm()
-        for _ in range(rounds):
+        for _ in arena.rounds(rounds):
             with arena.round():
                 call_round(arena, faults, action, program, total)
     return arena.tally
@@ -185,7 +184,7 @@ def bad_disk(directory, seed, rounds, which):
     with disk(directory, options) as folder, \
             arena_of(directory, seed, which, cache=folder / "cache",
                      settings=["cache-size = 8M"]) as arena:
-        for _ in range(rounds):
+        for _ in arena.rounds(rounds):
             with arena.round():
                 disk_round(arena, folder, take)
     return arena.tally
@@ -239,7 +238,7 @@ def clock(directory, seed, rounds):
     with arena_of(directory, seed, "clock set", environment=environment,
                   settings=["cache-size = 1M"]) as arena:
         arena.registry.flakehub("gc").ok()
-        for _ in range(rounds):
+        for _ in arena.rounds(rounds):
             with arena.round():
                 clock_round(arena, faults)
     return arena.tally
@@ -309,7 +308,7 @@ def deleted(directory, seed, rounds):
     """The cache is deleted, or parts of it, while idle, building, serving."""
     with arena_of(directory, seed, "cache deleted",
                   settings=["compression = none"]) as arena:
-        for _ in range(rounds):
+        for _ in arena.rounds(rounds):
             with arena.round():
                 delete_round(arena)
     return arena.tally

@@ -6,11 +6,11 @@ import signal
 import time
 
 from harness import nix
-from harness.process import Process, descendants, kill, wait_for
+from harness.process import Process, kill, wait_for
 from harness.store import Store
 
 from . import shim
-from .arena import PATIENCE, Arena, ended
+from .arena import PATIENCE, Arena, below, ended
 
 
 def measure(arena):
@@ -42,7 +42,7 @@ def kill_round(arena, which, span):
     asked = [(name, arena.ask(name)) for name in names]
     if which in ("builder", "nix"):
         # There is none before, and nothing to kill after.
-        wait_for("a builder", lambda: arena.registry.builders() or all(
+        wait_for("a builder", lambda: arena.victims("builder") or all(
             arena.is_answered(c) for _, c in asked), PATIENCE, 0.002)
     time.sleep(chance.uniform(0, span))
     arena.tally.faults += strike(arena, which)
@@ -64,8 +64,7 @@ def by_time(directory, seed, rounds, which, server="lighttpd", **options):
     try:
         with arena.round():
             span = 1.2 * measure(arena)
-        arena.tally.rounds = 0
-        for _ in range(rounds):
+        for _ in arena.rounds(rounds):
             with arena.round():
                 kill_round(arena, which, span)
     finally:
@@ -103,8 +102,7 @@ def at_calls(directory, seed, rounds, program):
             arena.pull(arena.names[0])
             calls = faults.counted()
             faults.disarm()
-        arena.tally.rounds = 0
-        for _ in range(rounds):
+        for _ in arena.rounds(rounds):
             with arena.round():
                 call_round(arena, faults, program, calls)
     finally:
@@ -134,11 +132,14 @@ class Daemon:
 
     def strike(self, chance):
         """It, one of its children, or all of them. How many there were."""
-        children = list(descendants(self.process.pid))
+        children = list(below(self.process.pid))
         pids = chance.choice(([self.process.pid], children[:1],
                               [self.process.pid, *children]))
         for pid in pids:
             kill(pid, signal.SIGKILL)
+        if self.process.pid in pids:
+            self.process.popen.wait()
+            self.start()
         return len(pids)
 
     def stop(self):
@@ -149,12 +150,10 @@ def daemon_round(arena, daemon, span):
     arena.new_round(salt=True)
     name = arena.chance.choice(arena.names)
     connection = arena.ask(name)
-    wait_for("a builder", lambda: arena.registry.builders() or
+    wait_for("a builder", lambda: arena.victims("builder") or
              arena.is_answered(connection), PATIENCE, 0.002)
     time.sleep(arena.chance.uniform(0, span))
     arena.tally.faults += daemon.strike(arena.chance)
-    if not daemon.process.is_running():
-        daemon.start()
     arena.answer(name, connection)
     arena.learn(name)
     arena.recovered([name])
@@ -172,8 +171,7 @@ def nix_daemon(directory, seed, rounds):
     try:
         with arena.round():
             span = 2 * measure(arena)
-        arena.tally.rounds = 0
-        for _ in range(rounds):
+        for _ in arena.rounds(rounds):
             with arena.round():
                 daemon_round(arena, daemon, span)
     finally:

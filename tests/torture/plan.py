@@ -37,14 +37,14 @@ FAULTS = {
     "kill nginx": _kill("web server", 60, 1, "nginx"),
     "kill nix": _kill("nix", 80),
     "kill nix-daemon": Fault(kills.nix_daemon, 40, 1),
-    **{f"builder: {action}": _calls(action, shim.BUILDER, 60)
+    **{f"builder: {action}": _calls(action, shim.BUILDER, 40)
        for action in faults.ACTIONS},
-    **{f"responder: {action}": _calls(action, shim.RESPONDER, 40)
+    **{f"responder: {action}": _calls(action, shim.RESPONDER, 25)
        for action in faults.ACTIONS},
-    **{f"disk: {which}": _disk(which, 40) for which in faults.DISKS},
-    "clock": Fault(faults.clock, 60, 1),
-    "deleted": Fault(faults.deleted, 60, 1),
-    "power loss": Fault(powerloss.power_loss, 500, 1),
+    **{f"disk: {which}": _disk(which, 30) for which in faults.DISKS},
+    "clock": Fault(faults.clock, 40, 1),
+    "deleted": Fault(faults.deleted, 40, 1),
+    "power loss": Fault(powerloss.power_loss, 400, 1),
 }
 
 # What many clients do to it; its figures are on standard error.

@@ -23,7 +23,7 @@ from harness.process import run
 from harness.registry import FLAKEHUB, blobs
 
 from . import shim
-from .arena import Arena, Wrong, deadline, read_manifest
+from .arena import Arena, Wrong, read_manifest
 
 MODELS = ("all", "synced", "unordered")
 
@@ -333,7 +333,7 @@ def sabotaged(operations):
                states(left, "sabotage", ("synced",)))
 
 
-def power_loss(directory, seed, rounds, seconds=1200):
+def power_loss(directory, seed, rounds):
     """Every prefix of what was recorded, or as many as there are rounds for,
     at random."""
     faults = shim.Shim(directory)
@@ -348,12 +348,9 @@ def power_loss(directory, seed, rounds, seconds=1200):
             assert sabotaged(operations), "a missing fsync is not found"
             print(f"# power loss: {len(operations)} operations, {len(found)} "
                   "states that differ", file=sys.stderr, flush=True)
-        arena.tally.rounds = 0
         arena.chance.shuffle(found)
-        is_over = deadline(seconds)
-        for number, model, state in found[:rounds]:
-            if is_over():
-                break
+        for index in arena.rounds(min(rounds, len(found))):
+            number, model, state = found[index]
             with arena.round():
                 arena.tally.faults += 1
                 try:

@@ -5,8 +5,8 @@
 run.py [--rounds N] [--seconds N] [--seed N] [--jobs N] [--only WORD] [--keep]
 
 --rounds is how many kills there are in all, and other faults in proportion;
---seconds how long it may take: what is not begun by then is left out, and
-said. Everything is in one folder, which goes if nothing was wrong."""
+--seconds how long it may take: rounds that are not begun by then are left
+out, and that is said. Everything is in one folder, which goes if nothing was wrong."""
 
 import argparse
 import concurrent.futures
@@ -16,6 +16,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,16 +42,24 @@ def row(values):
                    enumerate(zip(values, COLUMNS))).rstrip()
 
 
-def run_one(name, rounds, seed, directory):
+# What is to be interrupted when this is.
+_running = set()
+
+
+def run_one(name, rounds, seed, directory, end):
     """In a process of its own, which finds what its children leave."""
     directory.mkdir()
     directory.chmod(0o755)
-    result = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, __file__, "--one", name, "--rounds", str(rounds),
          "--seed", seed, "--directory", directory],
-        stdout=subprocess.PIPE, check=False, text=True)
+        stdout=subprocess.PIPE, text=True, start_new_session=True,
+        env=dict(os.environ, TORTURE_END=str(end)))
+    _running.add(process)
+    out, _ = process.communicate()
+    _running.discard(process)
     try:
-        tally = Tally(**json.loads(result.stdout.splitlines()[-1]))
+        tally = Tally(**json.loads(out.splitlines()[-1]))
     except (IndexError, ValueError, TypeError):
         tally = Tally(name, failed=1)
     print(f"{time.strftime('%H:%M:%S')} {row(dataclasses.astuple(tally))}",
@@ -77,15 +86,25 @@ def everything(args, directory):
 
     def begin(number, name, rounds):
         if time.monotonic() > end:
-            left_out.append(name)
+            left_out.append(f"{rounds} of {name}")
             return None
-        return run_one(name, rounds, f"{args.seed}.{number}",
-                       directory / str(number))
+        tally = run_one(name, rounds, f"{args.seed}.{number}",
+                        directory / str(number), end)
+        if tally.rounds < rounds and time.monotonic() > end:
+            left_out.append(f"{rounds - tally.rounds} of {name}")
+        return tally
 
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        tallies = [tally for tally in pool.map(
-            lambda share: begin(*share),
-            [(n, *share) for n, share in enumerate(shares)]) if tally]
+        futures = [pool.submit(begin, number, *share)
+                   for number, share in enumerate(shares)]
+        try:
+            tallies = [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in _running:
+                process.terminate()
+            raise
+    tallies = [tally for tally in tallies if tally]
     sums = {}
     for tally in tallies:
         sums.setdefault(tally.kind, Tally(tally.kind)).add(tally)
@@ -97,11 +116,18 @@ def everything(args, directory):
     for tally in [*sums.values(), total]:
         print(row([getattr(tally, name) for name, _, _ in COLUMNS]))
     if left_out:
-        print(f"not within {args.seconds} s: {', '.join(left_out)}")
+        print(f"rounds left out after {args.seconds} s: "
+              f"{', '.join(left_out)}")
     return total.is_clean() and bool(tallies) and not left_out
 
 
+def interrupt(*_):
+    """SIGINT is ignored by what a shell has put into the background."""
+    raise KeyboardInterrupt
+
+
 def main():
+    signal.signal(signal.SIGTERM, interrupt)
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=600)
     parser.add_argument("--seconds", type=int, default=3600)
