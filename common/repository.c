@@ -165,7 +165,7 @@ static int read_head(int fd, const char *path, struct strbuf *text,
 	if (with_body)
 		return strbuf_read(text, fd, RECORD_MAX, path, err);
 	strbuf_grow(text, HEAD_MAX);
-	n = pread(fd, text->buf, HEAD_MAX, 0);
+	n = pread_all(fd, text->buf, HEAD_MAX, 0);
 	if (n < 0)
 		return err_errno(err, "reading %s in the cache", path);
 	text->len = (size_t)n;

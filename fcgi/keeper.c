@@ -20,6 +20,7 @@
 #include "common/spawn.h"
 #include "fcgi/order.h"
 #include "fcgi/responder.h"
+#include "fcgi/session.h"
 
 #include "common/banned.h"
 
@@ -254,14 +255,21 @@ static void end_responder(struct state *state, int status)
 
 static void reap(struct state *state)
 {
-	int status;
-	pid_t pid;
+	for (;;) {
+		siginfo_t info = { .si_pid = 0 };
+		int status;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == state->responder)
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) ||
+		    !info.si_pid)
+			return;
+		if (info.si_code != CLD_EXITED &&
+		    info.si_pid != state->responder)
+			session_end(info.si_pid);
+		waitpid(info.si_pid, &status, 0);
+		if (info.si_pid == state->responder)
 			end_responder(state, status);
 		else
-			end_build(state, pid, status);
+			end_build(state, info.si_pid, status);
 	}
 }
 

@@ -11,11 +11,13 @@ The words of DIRECTORY/behaviour/IMAGE are done one after the other:
     fail:CODE        write a failure record; its text is DIRECTORY/message
     exit:STATUS
     kill:SIGNAL      itself
+    leave            a child that hears no SIGTERM, its pid in DIRECTORY/left
 """
 
 import hashlib
 import os
 import pathlib
+import signal
 import sys
 import time
 
@@ -95,6 +97,16 @@ def put_failure(cache, image, code, message, when=None):
                               ("code", code)) + message)
 
 
+def leave(file):
+    if not os.fork():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        replace(file, str(os.getpid()))
+        time.sleep(600)
+        os._exit(0)
+    while not file.exists():
+        time.sleep(0.01)
+
+
 def perform(word, directory, cache, image):
     verb, _, argument = word.partition(":")
     if verb == "wait":
@@ -111,6 +123,8 @@ def perform(word, directory, cache, image):
         sys.exit(1)
     elif verb == "exit":
         sys.exit(int(argument))
+    elif verb == "leave":
+        leave(directory / "left")
     elif verb == "kill":
         os.kill(os.getpid(), int(argument))
 

@@ -440,6 +440,15 @@ def test_builder_dies(serve, words, text):
     assert server.get(WEB).status == 200
 
 
+def test_killed_builder_leaves_nothing(serve):
+    """What it had started, and what hears nothing but SIGKILL."""
+    server = serve()
+    server.behave("web:latest", "leave", "kill:9")
+    assert "killed by signal 9" in server.get(WEB).error()[1]
+    pid = int((server.directory / "left").read_text())
+    wait_for("its child ends", lambda: not is_alive(pid), 20)
+
+
 def test_builder_cannot_start(serve):
     server = serve()
     server.builder.unlink()

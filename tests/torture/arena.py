@@ -292,10 +292,11 @@ class Arena:
 
     def ours(self):
         """Processes that should not be there when nothing is under way."""
-        kept = [self.registry.web.process.pid, self.registry.process.pid,
-                *self.keep()]
+        kept = [self.registry.web.process.pid, *self.keep()]
+        serving = [self.registry.process.pid, *self.victims("responder")]
         return {pid: command for pid, command in below(
-            os.getpid(), kept).items() if pid not in self.before}
+            os.getpid(), kept).items()
+                if pid not in serving and pid not in self.before}
 
     def settle(self):
         """Nothing of ours is left but the servers."""
