@@ -184,7 +184,7 @@ torture: all
 		--rounds $(TORTURE_ROUNDS) --seconds $(TORTURE_SECONDS) \
 		--jobs $(TORTURE_JOBS) \
 		$(if $(TORTURE_SEED),--seed $(TORTURE_SEED)) \
-		--only '$(TORTURE_ONLY)'
+		--only '$(TORTURE_ONLY)' --without '$(TORTURE_WITHOUT)'
 
 # What the planner makes a node fetch, beside others: no Nix, no network.
 TRIALS ?= 0

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """make torture: every fault, many rounds, one table.
 
-run.py [--rounds N] [--seconds N] [--seed N] [--jobs N] [--only WORD] [--keep]
+run.py [--rounds N] [--seconds N] [--seed N] [--jobs N] [--only WORD]
+    [--without WORD] [--keep]
 
 --rounds is how many kills there are in all, and other faults in proportion;
 --seconds how long it may take: rounds that are not begun by then are left
@@ -80,7 +81,8 @@ def complaints(directory):
 
 def everything(args, directory):
     shares = [share for share in plan.shares(args.rounds)
-              if args.only in share[0]]
+              if args.only in share[0]
+              and not (args.without and args.without in share[0])]
     end = time.monotonic() + args.seconds
     left_out = []
 
@@ -134,6 +136,7 @@ def main():
     parser.add_argument("--seed", default=str(random.randrange(1 << 32)))
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="")
+    parser.add_argument("--without", default="")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--one")
     parser.add_argument("--directory", type=pathlib.Path)
