@@ -262,8 +262,7 @@ static void reap(struct state *state)
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) ||
 		    !info.si_pid)
 			return;
-		if (info.si_code != CLD_EXITED &&
-		    info.si_pid != state->responder)
+		if (info.si_pid != state->responder)
 			session_end(info.si_pid);
 		waitpid(info.si_pid, &status, 0);
 		if (info.si_pid == state->responder)

@@ -5,10 +5,10 @@
 #include <sys/types.h>
 
 /*
- * A builder leads a session of its own. What is left in there when it was
- * killed is ended: SIGTERM, half a second, SIGKILL. Death signals alone do not
- * do it: bubblewrap sets that of its child late, and a child whose parent was
- * killed in between waits for it for ever (0.8, tried).
+ * A builder leads a session of its own. What is left in there when it has
+ * ended is ended, too: SIGTERM, half a second, SIGKILL. Death signals alone do
+ * not do it: bubblewrap sets that of its child late, and a child whose parent
+ * was killed in between waits for it for ever (0.8, tried).
  *
  * The leader must not have been reaped, or its number might be another's.
  */
