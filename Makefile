@@ -132,13 +132,17 @@ check: $(units) all $(benches)
 		{ failed=1; echo "FAIL $${t##*/}"; cat $$t.log; }; \
 	done; exit $$failed
 
-# libFuzzer, for FUZZ_SECONDS of processor time a target; tests/fuzz/fuzz.py
-# says what else may be set. Its variant's folder keeps what it finds.
+# libFuzzer, for FUZZ_SECONDS of processor time a target, and what is no
+# FastCGI for FUZZ_ROUNDS; tests/fuzz/fuzz.py says what else may be set. Its
+# variant's folder keeps what it finds.
+FUZZ_ROUNDS ?= 5000
 FUZZ_VARIANT := CC=clang SANITIZE=fuzzer,address,undefined
-fuzz:
+fuzz: all
 	scripts/install-deps check
 	+$(MAKE) $(FUZZ_VARIANT) fuzzers
 	$(PYTHON) tests/fuzz/fuzz.py build-fuzzer-address-undefined-clang
+	FUZZ_ROUNDS=$(FUZZ_ROUNDS) $(PYTHON) -m pytest -q -p no:cacheprovider \
+		tests/system/test_fcgi_fuzz.py
 fuzzers: $(fuzzers)
 
 # The unit programs under valgrind, and what is left of their memory.
