@@ -47,7 +47,8 @@ int private_write(const char *folder, const char *name, const char *text,
 	int fd;
 
 	*path = xasprintf("%s/%s", folder, name);
-	fd = open(*path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	fd = open(*path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		  0600);
 	if (fd < 0 || write_all(fd, text, len) < 0 || close(fd) < 0)
 		return err_errno(err, "cannot write %s", *path);
 	return 0;

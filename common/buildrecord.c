@@ -97,7 +97,7 @@ int cache_create_log(const struct cache *cache, const struct digest *build,
 		return -1;
 	fd = openat(folder, "log",
 		    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW |
-			    O_CLOEXEC,
+			    O_NONBLOCK | O_CLOEXEC,
 		    0644);
 	if (fd < 0)
 		return err_errno(err, "cannot write %s/log in the cache", path);

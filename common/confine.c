@@ -251,9 +251,10 @@ static int write_passwd(const char *file, const char *home, struct err *err)
 	autofree char *line = xasprintf("flakehub:x:%lu:%lu::%s:/bin/sh\n",
 					(unsigned long)geteuid(),
 					(unsigned long)getegid(), home);
-	autoclose int fd = open(
-		file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-		0644);
+	autoclose int fd = open(file,
+				O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW |
+					O_NONBLOCK | O_CLOEXEC,
+				0644);
 
 	if (fd < 0 || write_all(fd, line, strlen(line)))
 		return err_errno(err, "cannot write %s", file);

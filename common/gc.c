@@ -67,9 +67,9 @@ static int put_usage(const struct cache *cache, const struct usage *usage,
 		     struct err *err)
 {
 	autostrbuf text = STRBUF_INIT;
-	autoclose int fd =
-		openat(cache->fd, USAGE_FILE,
-		       O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+	autoclose int fd = openat(
+		cache->fd, USAGE_FILE,
+		O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
 
 	fields_format(&text, usage_fields, ARRAY_SIZE(usage_fields), usage);
 	if ((fd < 0 || write_all(fd, text.buf, text.len) ||

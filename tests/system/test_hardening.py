@@ -9,6 +9,7 @@ import stat
 import pytest
 
 from harness import ROOT, nix
+from harness.git import Repository
 from harness.process import Process, descendants, run, wait_for
 from harness.registry import BUILD, FLAKEHUB, RESPONDER
 
@@ -118,6 +119,48 @@ def test_planted_files(make_registry, simple):
     tag.unlink(missing_ok=True)
     tag.symlink_to("/etc/passwd")
     registry.send("GET", "/v2/hello/manifests/latest", seconds=60)
+
+
+# What is replaced at once; no more than hides what is behind it.
+PLANTED = [["usage", "clock", "health", "locks/*", "builds/*/*", "git/*.refs"],
+           ["repositories/hello/*/*", "layers/*/*"],
+           ["blobs/sha256/*/*"], ["version"]]
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link"])
+def test_planted_everywhere(make_registry, directory, fresh, kind):
+    """In place of any file of the cache: nobody waits for it, writes to what
+    it leads to, or says what is in there."""
+    registry = make_registry(f"git+file://{Repository(fresh()).path}",
+                             settings=["max-age = 0s", "error-max-age = 0s"])
+    registry.manifest("hello")
+    registry.send("GET", "/healthz")
+    registry.get("/v2/hello/tags/list")
+    target = directory / "target"
+    target.write_text("xyzzy\n")
+    planted = 0
+    for patterns in PLANTED:
+        for file in [file for pattern in patterns
+                     for file in registry.cache.glob(pattern)]:
+            file.unlink()
+            if kind == "fifo":
+                os.mkfifo(file, 0o644)
+            else:
+                file.symlink_to(target)
+            planted += 1
+        said = [str(registry.send("GET", "/v2/hello/manifests/latest",
+                                  seconds=60))]
+        for args in ["build", "hello"], ["log", "hello"], \
+                ["inspect", "hello"], ["gc"], ["verify"]:
+            said.append(str(registry.flakehub(*args)))
+        assert "xyzzy" not in "".join(said), said
+        assert target.read_text() == "xyzzy\n"
+        for file in [file for pattern in patterns
+                     for file in registry.cache.glob(pattern)]:
+            if not stat.S_ISREG(file.lstat().st_mode):
+                file.unlink()
+    assert planted > 12
+    registry.manifest("hello")
 
 
 def test_cache_that_others_write_to(simple, directory):
