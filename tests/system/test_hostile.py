@@ -31,6 +31,7 @@ def hostile(session_directory):
     dest = session_directory("hostile") / "hostile"
     shutil.copytree(ROOT / "tests/fixtures/hostile", dest)
     (dest / "salt").write_text(uuid.uuid4().hex)
+    (dest / "link").symlink_to("/etc/passwd")
     return dest
 
 
@@ -83,6 +84,7 @@ def evaluations():
     ("recursion", "stack overflow"),
     ("import-from-derivation", "import-from-derivation = yes"),
     ("reads-passwd", "/etc/passwd"),
+    ("reads-link", "/etc/passwd"),
 ])
 def test_evaluation(registry, name, message):
     assert message in refused(registry, name)
