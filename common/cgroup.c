@@ -92,11 +92,25 @@ static int enter(const char *path)
 {
 	if (!move_to(path))
 		return 0;
-	/* Of version 2, where the parent has processes of its own. */
-	return write_file(path, "cgroup.type", "threaded") ||
-			       write_file(path, "cgroup.procs", "0")
-		       ? -1
-		       : 0;
+	/* Below one that has processes of its own, as in have_pids(). */
+	return write_file(path, "cgroup.type", "threaded") ? -1 : move_to(path);
+}
+
+/*
+ * Version 2 counts processes where the parent says so. One that has processes
+ * itself, as a service's, may say it when a cgroup below is threaded.
+ */
+static void have_pids(const char *parent, const char *path)
+{
+	autofree char *max = xasprintf("%s/pids.max", path);
+
+	if (!access(max, F_OK) ||
+	    !write_file(parent, "cgroup.subtree_control", "+pids") ||
+	    write_file(path, "cgroup.type", "threaded"))
+		return;
+	/* If it fails there is no pids.max. */
+	if (write_file(parent, "cgroup.subtree_control", "+pids"))
+		return;
 }
 
 int cgroup_enter(struct cgroup *cgroup, int64_t max_processes, struct err *err)
@@ -109,12 +123,10 @@ int cgroup_enter(struct cgroup *cgroup, int64_t max_processes, struct err *err)
 	if (!parent)
 		return err_set(err, ERR_SYSTEM, "there are no cgroups here");
 	sweep(parent);
-	/* Of version 2; fails where it is so already, and in version 1. */
-	if (write_file(parent, "cgroup.subtree_control", "+pids"))
-		errno = 0;
 	path = xasprintf("%s/" PREFIX "%ld", parent, (long)getpid());
 	if (mkdir(path, 0755) && errno != EEXIST)
 		return err_errno(err, "cannot make the cgroup %s", path);
+	have_pids(parent, path);
 	snprintf(max, sizeof(max), "%" PRId64, max_processes);
 	if (write_file(path, "pids.max", max) || enter(path)) {
 		err_errno(err, "cannot use the cgroup %s", path);
