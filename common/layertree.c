@@ -73,6 +73,7 @@ static struct node *get_child(struct node *node, const char *name, size_t len)
 	}
 	child = xcalloc(1, sizeof(*child));
 	child->name = xstrndup(name, len);
+	/* They are pointers. NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	ALLOC_GROW(node->children, node->nr, node->alloc);
 	memmove(node->children + low + 1, node->children + low,
 		(node->nr - low) * sizeof(struct node *));
@@ -246,7 +247,8 @@ int layertar_tree(struct stream *stream, struct teller *teller,
 		xcalloc(1, sizeof(*root));
 	__attribute__((cleanup(all_options_release))) struct all_options all = {
 		.budget = PATTERN_BUDGET_INIT,
-		.list = xcalloc(input->nr_paths + 1, sizeof(*all.list)),
+		.list = xcalloc(input->nr_paths + 1,
+				sizeof(struct path_options *)),
 	};
 
 	stream_plain(stream);

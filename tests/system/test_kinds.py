@@ -4,7 +4,6 @@
 import gzip
 import io
 import json
-import os
 import pathlib
 import subprocess
 import tarfile
@@ -14,7 +13,6 @@ import pytest
 
 from harness import fetch, nix, reference
 from harness.imagefiles import OCI, make_archives
-from harness.process import run
 
 GREETING = "Hello from nothing"
 
