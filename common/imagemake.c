@@ -86,19 +86,20 @@ static int find_output(struct image_work *work, const struct flake_pin *pin,
 
 /*
  * Nothing holds a flake's source or its derivation until it is realised: has
- * Nix's garbage collector been there in between?
+ * Nix's garbage collector been there in between? What it is about to remove
+ * is partly there, and not valid any more.
  */
-static bool was_collected(const struct flake_pin *pin, const char *drv_path)
+static bool was_collected(struct image_work *work, const struct flake_pin *pin,
+			  const char *drv_path)
 {
-	const char *copy = "path:/nix/store/";
-	autofree char *source = NULL;
+	autofree char *source = pin_store_path(pin);
+	autoclosure closure = CLOSURE_INIT;
+	struct err ignored;
 
 	if (drv_path && access(drv_path, F_OK))
 		return true;
-	if (strncmp(pin->url, copy, strlen(copy)))
-		return false;
-	source = xstrndup(pin->url + 5, strcspn(pin->url + 5, "?"));
-	return access(source, F_OK) != 0;
+	return source && (access(source, F_OK) ||
+			  nix_closure(&work->nix, source, &closure, &ignored));
 }
 
 static int evaluate_and_build(struct image_work *work, struct flake_pin *pin,
@@ -113,14 +114,15 @@ static int evaluate_and_build(struct image_work *work, struct flake_pin *pin,
 	if (pin_complete(&work->nix, pin, err) ||
 	    find_output(work, pin, name.buf, &m->output, err) ||
 	    pin_check(&work->nix, pin, err)) {
-		work->was_collected = was_collected(pin, NULL);
+		work->was_collected = err->code != ERR_TIMED_OUT &&
+				      was_collected(work, pin, NULL);
 		return -1;
 	}
 	m->found = true;
 	image_work_phase(work, "building");
 	if (nix_realise_output(&work->nix, probe->drv_path, probe->output, root,
 			       &m->output_path, err)) {
-		work->was_collected = was_collected(pin, probe->drv_path);
+		work->was_collected = was_collected(work, pin, probe->drv_path);
 		return -1;
 	}
 	return 0;

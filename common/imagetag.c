@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/imagework.h"
@@ -118,8 +119,20 @@ static int find_revision(struct image_work *work, struct image_head *head,
 	return put_tag(work, &pin, head, err) ? -1 : 1;
 }
 
-static int resolve_and_build(struct image_work *work, struct image_head *head,
-			     struct err *err)
+/* The copy of a folder in the store is nobody's until its image is built. */
+static int hold_source(struct image_work *work, const struct flake_pin *pin,
+		       const char *root, struct err *err)
+{
+	autofree char *source = pin_store_path(pin);
+
+	if (!source || !nix_realise_path(&work->nix, source, root, err))
+		return 0;
+	work->was_collected = true;
+	return -1;
+}
+
+static int resolve_and_build(struct image_work *work, const char *root,
+			     struct image_head *head, struct err *err)
 {
 	const struct tag *tag = &work->build->reference->tag;
 	autopin pin = FLAKE_PIN_INIT;
@@ -133,6 +146,8 @@ static int resolve_and_build(struct image_work *work, struct image_head *head,
 			return -1;
 		return build_declared(work, &unknown, head, err);
 	}
+	if (root && hold_source(work, &pin, root, err))
+		return -1;
 	return build_pinned(work, &pin, head, err);
 }
 
@@ -142,14 +157,17 @@ static int resolve_and_build(struct image_work *work, struct image_head *head,
 int image_build_tag(struct image_work *work, struct image_head *head,
 		    struct err *err)
 {
+	autofree char *root = image_root_of_process(work);
 	int rc = find_revision(work, head, err);
 
 	if (rc)
 		return rc < 0 ? -1 : 0;
-	for (int i = 1;; i++) {
+	work->was_collected = true;
+	for (int i = 1; work->was_collected && i <= ATTEMPTS; i++) {
 		work->was_collected = false;
-		rc = resolve_and_build(work, head, err);
-		if (!rc || !work->was_collected || i == ATTEMPTS)
-			return rc;
+		/* It takes a call of Nix's, for what happens once a month. */
+		rc = resolve_and_build(work, i > 1 ? root : NULL, head, err);
 	}
+	unlink(root);
+	return rc;
 }

@@ -21,6 +21,20 @@ void flake_pin_release(struct flake_pin *pin)
 	*pin = (struct flake_pin)FLAKE_PIN_INIT;
 }
 
+char *pin_store_path(const struct flake_pin *pin)
+{
+	static const char scheme[] = "path:", store[] = "/nix/store/";
+	const char *path;
+
+	if (strncmp(pin->url, scheme, strlen(scheme)) != 0)
+		return NULL;
+	path = pin->url + strlen(scheme);
+	if (strncmp(path, store, strlen(store)) != 0)
+		return NULL;
+	return xstrndup(path,
+			strlen(store) + strcspn(path + strlen(store), "/?"));
+}
+
 #define METADATA "nix flake metadata"
 
 /*

@@ -49,6 +49,12 @@ MUST_CHECK int pin_complete(struct nix *nix, struct flake_pin *pin,
 			    struct err *err);
 
 /*
+ * The copy in the store that the pin's URL names, for the caller to free, or
+ * NULL: Nix fetches any other source again should its collector take it.
+ */
+char *pin_store_path(const struct flake_pin *pin);
+
+/*
  * After an evaluation: was it of the source that was pinned? ERR_BUSY if a
  * folder was changed meanwhile.
  */

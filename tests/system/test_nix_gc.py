@@ -171,3 +171,44 @@ def test_collected_between_evaluation_and_build(store, make_registry, fresh,
     pull(registry, "hello")
     assert count.read_text().count(".") == 3
     assert_whole(registry.cache)
+
+
+SOURCE_WRAPPER = """#!/bin/sh
+# nix, after the collector: in the middle of taking the source at the first
+# evaluation, and through with it at the others.
+case " $* " in *" eval "*)
+	echo . >>"{count}"
+	if [ "$(wc -l <"{count}")" = 1 ]; then
+		for argument; do
+			case $argument in path:/nix/store/*)
+				source=${{argument#path:}}
+				source=${{source%%[?#]*}}
+			esac
+		done
+		nix-store --delete "$source" >&2
+		mkdir "$source"
+		echo "{{ }}" >"$source/flake.nix"
+	else
+		nix-collect-garbage >&2
+	fi
+esac
+exec /usr/bin/nix "$@"
+"""
+
+
+def test_collected_before_evaluation(store, make_registry, fresh, directory):
+    """The copy of the flake's folder is gone, or going, when it is to be
+    evaluated: it is copied once more, and held."""
+    folder, count = directory / "wrappers", directory / "count"
+    folder.mkdir()
+    (folder / "nix").write_text(SOURCE_WRAPPER.format(count=count))
+    (folder / "nix").chmod(0o755)
+    registry = make_registry(
+        fresh(), settings=[PLAIN, "sandbox-eval = no"],
+        prefix=store.prefix, environment=nix.environment(
+            directory, path=f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin"))
+    pull(registry, "hello")
+    assert count.read_text().count(".") == 2
+    # The root that held it has gone.
+    assert len(list((registry.cache / "roots").iterdir())) == 1
+    assert_whole(registry.cache)
