@@ -79,7 +79,8 @@ programs := $(if $(filter cli/main.c,$(cli_c)),$(BUILD)/flakehub) \
 PYTHON ?= /usr/bin/python3
 
 .PHONY: all analyze bench bench-plan check check-cpu check-headers clean \
-	coverage format format-check fuzz fuzzers install lint tidy torture valgrind FORCE
+	coverage format format-check fuzz fuzzers install lint tidy torture \
+	valgrind valgrind-fast FORCE
 .DELETE_ON_ERROR:
 all: $(programs) $(common_a)
 
@@ -145,11 +146,18 @@ fuzz: all
 		tests/system/test_fcgi_fuzz.py
 fuzzers: $(fuzzers)
 
-# The unit programs under valgrind, and what is left of their memory.
+# The unit programs under valgrind, and what is left of their memory. Without
+# test_spawn: RLIMIT_DATA and a program that is not there are otherwise under
+# valgrind. Those of valgrinds_slow are most of the time; the check does the
+# others.
 VALGRIND ?= valgrind -q --error-exitcode=9 --leak-check=full \
 	--errors-for-leak-kinds=definite,indirect
-valgrinds := $(patsubst $(BUILD)/unit/test_%,valgrind-%,$(units))
+valgrinds := $(filter-out valgrind-spawn,$(patsubst \
+	$(BUILD)/unit/test_%,valgrind-%,$(units)))
+valgrinds_slow := $(addprefix valgrind-,compression imageconfig layer \
+	layertar pattern plan planhistory)
 valgrind: $(valgrinds)
+valgrind-fast: $(filter-out $(valgrinds_slow),$(valgrinds))
 valgrind-%: $(BUILD)/unit/test_%
 	@$(VALGRIND) $< >$<.valgrind.log 2>&1 && echo "ok   $@" || \
 		{ echo "FAIL $@"; cat $<.valgrind.log; exit 1; }

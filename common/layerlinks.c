@@ -34,6 +34,8 @@ struct own_entry {
 	const char *text; /* of a file */
 };
 
+/* Of names in the struct initialisers, which no parentheses go around. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define OWN(type_, path_, mode_, text_)                                        \
 	{                                                                      \
 		.entry = { .type = type_,                                      \
@@ -41,6 +43,7 @@ struct own_entry {
 			   .path_len = sizeof(path_) - 1 },                    \
 		.mode = mode_, .text = text_                                   \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const struct own_entry own_entries[] = {
 	OWN(TREE_DIRECTORY, "/etc", 0755, NULL),

@@ -333,6 +333,7 @@ static size_t add_largest(struct planning *p, size_t max_layers)
 		left += p->items[i].size;
 	while (nr < max_layers / 2 && nr < p->nr &&
 	       p->items[nr].size >= LAYER_MIN &&
+	       /* nr < max_layers. NOLINTNEXTLINE(*DivideZero) */
 	       p->items[nr].size >= left / (max_layers - nr)) {
 		left -= p->items[nr].size;
 		add_piece(p, nr++, 1);
