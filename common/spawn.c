@@ -145,6 +145,15 @@ pid_t spawn_start(const struct spawn *spawn, struct err *err)
 	return pid;
 }
 
+/* It is not reaped by this. */
+static bool has_ended(pid_t pid)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) ||
+	       info.si_pid;
+}
+
 /* SIGTERM to the group, 5 s, SIGKILL. Its leader is not reaped before. */
 static void end_group(pid_t pid)
 {
@@ -152,15 +161,8 @@ static void end_group(pid_t pid)
 	int64_t deadline = clock_monotonic_ms() + 5000;
 
 	kill(-pid, SIGTERM);
-	while (clock_monotonic_ms() < deadline) {
-		siginfo_t info = { .si_pid = 0 };
-
-		if (waitid(P_PID, (id_t)pid, &info,
-			   WEXITED | WNOHANG | WNOWAIT) ||
-		    info.si_pid)
-			break;
+	while (clock_monotonic_ms() < deadline && !has_ended(pid))
 		nanosleep(&pause, NULL);
-	}
 	kill(-pid, SIGKILL);
 }
 
@@ -194,14 +196,20 @@ static const char *name_of(const struct spawn_run *run)
 	return run->name ? run->name : run->argv[0];
 }
 
+/*
+ * Nothing more is said, for so long, by what a program that has ended has left
+ * behind with its pipes.
+ */
+#define QUIET_MS 1000
+
 /* For poll(2), until the deadline; it comes back now and then. */
 static int wait_ms(const struct spawn_run *run, int64_t deadline)
 {
 	int64_t left = deadline - clock_monotonic_ms();
 
-	if (run->timeout_ms < 0)
-		return -1;
-	return left > 60000 ? 60000 : left > 0 ? (int)left : 0;
+	if (run->timeout_ms < 0 || left > QUIET_MS)
+		return QUIET_MS;
+	return left > 0 ? (int)left : 0;
 }
 
 static int timed_out(const struct spawn_run *run, struct err *err)
@@ -225,7 +233,7 @@ static int wait_end(const struct spawn_run *run, pid_t pid, int64_t deadline,
 	return 0;
 }
 
-static int pump(const struct spawn_run *run, int out_fd, int err_fd,
+static int pump(const struct spawn_run *run, pid_t pid, int out_fd, int err_fd,
 		int64_t deadline, struct strbuf *out, struct err *err)
 {
 	struct pollfd fds[2] = { { .fd = out_fd, .events = POLLIN },
@@ -237,13 +245,16 @@ static int pump(const struct spawn_run *run, int out_fd, int err_fd,
 
 	while (!rc && (fds[0].fd >= 0 || fds[1].fd >= 0)) {
 		ssize_t n;
+		int ready;
 
 		if (run->timeout_ms >= 0 && clock_monotonic_ms() >= deadline) {
 			rc = timed_out(run, err);
 			break;
 		}
-		if (poll(fds, 2, wait_ms(run, deadline)) < 0 &&
-		    errno != EINTR) {
+		ready = poll(fds, 2, wait_ms(run, deadline));
+		if (!ready && has_ended(pid))
+			break;
+		if (ready < 0 && errno != EINTR) {
 			rc = err_errno(err, "waiting for %s", name_of(run));
 			break;
 		}
@@ -304,10 +315,10 @@ int spawn_run(const struct spawn_run *run, struct strbuf *out, int *status,
 		return -1;
 	}
 	deadline = clock_monotonic_ms() + run->timeout_ms;
-	rc = pump(run, out_pipe[0], err_pipe[0], deadline, out, err);
+	rc = pump(run, pid, out_pipe[0], err_pipe[0], deadline, out, err);
 	if (!rc)
 		rc = wait_end(run, pid, deadline, err);
-	if (rc)
+	if (rc || has_ended(pid))
 		end_group(pid);
 	*status = reap(pid);
 	if (!rc && WIFEXITED(*status) && WEXITSTATUS(*status) == 127)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -80,6 +81,26 @@ static void test_limits(void **state)
 		    err.code != cases[i].code)
 			fail_msg("%s: %s", cases[i].name, err.msg);
 	}
+}
+
+/* Its end is the end, whoever has its pipes then, and that is ended, too. */
+static void test_what_is_left(void **state)
+{
+	autostrbuf out = STRBUF_INIT, errors = STRBUF_INIT;
+	struct err err = ERR_INIT;
+	int status;
+	pid_t left;
+
+	/* Orphans become our children. */
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	assert_int_equal(run("sleep 1000 & echo $!; exit 3", 300000, &out,
+			     &errors, &status, &err),
+			 0);
+	assert_int_equal(WEXITSTATUS(status), 3);
+	left = (pid_t)strtol(out.buf, NULL, 10);
+	assert_true(left > 0);
+	assert_int_equal(waitpid(left, &status, 0), left);
+	assert_true(WIFSIGNALED(status));
 }
 
 /* Of stderr, and of memory. */
@@ -205,6 +226,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_output),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_what_is_left),
 		cmocka_unit_test(test_more_limits),
 		cmocka_unit_test(test_no_such_program),
 		cmocka_unit_test(test_clean_child),
