@@ -86,13 +86,13 @@ def call_round(arena, faults, action, program, total):
     arena.recovered([name])
 
 
-def failing_calls(directory, seed, rounds, action, program):
+def failing_calls(directory, seed, rounds, action, program, **options):
     """Calls of builders, or of the responder, fail."""
     faults = shim.Shim(directory)
     who = {shim.BUILDER: "builder", shim.RESPONDER: "responder"}[program]
     environment = nix.environment(directory, **faults.environment)
     with arena_of(directory, seed, f"{action} in {who}",
-                  environment=environment) as arena:
+                  environment=environment, **options) as arena:
         arena.forget()
         faults.arm(shim.DROP, ACTIONS[action][1], program)
         arena.pull(arena.names[0])
@@ -230,13 +230,13 @@ def clock_round(arena, faults):
     arena.recovered([name])
 
 
-def clock(directory, seed, rounds):
+def clock(directory, seed, rounds, **options):
     """The clock of the day is set, by seconds and by years; also while an
     image is made. What was used a moment ago is not evicted."""
     faults = shim.Shim(directory)
     environment = nix.environment(directory, **faults.environment)
     with arena_of(directory, seed, "clock set", environment=environment,
-                  settings=["cache-size = 1M"]) as arena:
+                  settings=["cache-size = 1M"], **options) as arena:
         arena.registry.flakehub("gc").ok()
         for _ in arena.rounds(rounds):
             with arena.round():
@@ -304,10 +304,10 @@ def delete_round(arena):
     arena.recovered([name], old=False)
 
 
-def deleted(directory, seed, rounds):
+def deleted(directory, seed, rounds, **options):
     """The cache is deleted, or parts of it, while idle, building, serving."""
     with arena_of(directory, seed, "cache deleted",
-                  settings=["compression = none"]) as arena:
+                  settings=["compression = none"], **options) as arena:
         for _ in arena.rounds(rounds):
             with arena.round():
                 delete_round(arena)

@@ -37,7 +37,8 @@ def kill_round(arena, which, span):
         arena.new_round(salt=True)
     else:
         arena.forget_some()
-    names = chance.sample(arena.names, chance.choice((1, 1, 2, 3)))
+    names = chance.sample(arena.names, min(len(arena.names), chance.choice(
+        (1, 1, 2, 3))))
     responder = arena.victims("responder")
     asked = [(name, arena.ask(name)) for name in names]
     if which in ("builder", "nix"):
@@ -88,13 +89,14 @@ def call_round(arena, faults, program, calls):
     arena.recovered([name])
 
 
-def at_calls(directory, seed, rounds, program):
+def at_calls(directory, seed, rounds, program, **options):
     """kill -9 of builders, or of responder and keeper, right before the n-th
     call of their own that touches a file."""
     faults = shim.Shim(directory)
     which = {shim.BUILDER: "builder", shim.RESPONDER: "responder, keeper"}
     arena = Arena(directory, seed, f"kill -9 {which[program]} at a call",
-                  environment=nix.environment(directory, **faults.environment))
+                  environment=nix.environment(directory, **faults.environment),
+                  **options)
     try:
         with arena.round():
             arena.learn()
