@@ -39,7 +39,6 @@ let
     AmbientCapabilities = "";
     ProtectSystem = "strict";
     ProtectHome = true;
-    PrivateTmp = true;
     PrivateDevices = true;
     ProtectClock = true;
     ProtectKernelModules = true;
@@ -188,6 +187,7 @@ in
           LimitNOFILE = 65536;
           StateDirectory = "flakehub";
           StateDirectoryMode = "0700";
+          TemporaryFileSystem = "/tmp:mode=1777 /var/tmp:mode=1777";
           RestrictAddressFamilies =
             [ "AF_UNIX" "AF_INET" "AF_INET6" "AF_NETLINK" ];
           SystemCallFilter = "@system-service @mount seccomp";
@@ -203,6 +203,7 @@ in
           Nice = 10;
           IOSchedulingClass = "idle";
           PrivateNetwork = true;
+          PrivateTmp = true;
           ProtectControlGroups = true;
           ProtectHostname = true;
           ProtectKernelLogs = true;
