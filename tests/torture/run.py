@@ -7,7 +7,8 @@ run.py [--rounds N] [--seconds N] [--seed N] [--jobs N] [--only WORD]
 
 --rounds is how many kills there are in all, and other faults in proportion;
 --seconds how long it may take: rounds that are not begun by then are left
-out, and that is said. Everything is in one folder, which goes if nothing was wrong."""
+out, and that is said. Everything is in one folder, which goes if nothing was
+wrong."""
 
 import argparse
 import concurrent.futures
