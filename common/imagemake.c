@@ -86,17 +86,19 @@ static int find_output(struct image_work *work, const struct flake_pin *pin,
 
 /*
  * Nothing holds a flake's source or its derivation until it is realised: has
- * Nix's garbage collector been there in between? What it is about to remove
- * is partly there, and not valid any more.
+ * Nix's garbage collector been there in between? What it is about to remove is
+ * partly there, and not valid any more; or it is again, if another builder has
+ * copied it, but Nix has seen a store path that was not what its name says.
  */
 static bool was_collected(struct image_work *work, const struct flake_pin *pin,
-			  const char *drv_path)
+			  const char *drv_path, const struct err *err)
 {
 	autofree char *source = pin_store_path(pin);
 	autoclosure closure = CLOSURE_INIT;
 	struct err ignored;
 
-	if (drv_path && access(drv_path, F_OK))
+	if ((drv_path && access(drv_path, F_OK)) ||
+	    (source && strstr(err->msg, "mismatch in input '")))
 		return true;
 	return source && (access(source, F_OK) ||
 			  nix_closure(&work->nix, source, &closure, &ignored));
@@ -115,14 +117,15 @@ static int evaluate_and_build(struct image_work *work, struct flake_pin *pin,
 	    find_output(work, pin, name.buf, &m->output, err) ||
 	    pin_check(&work->nix, pin, err)) {
 		work->was_collected = err->code != ERR_TIMED_OUT &&
-				      was_collected(work, pin, NULL);
+				      was_collected(work, pin, NULL, err);
 		return -1;
 	}
 	m->found = true;
 	image_work_phase(work, "building");
 	if (nix_realise_output(&work->nix, probe->drv_path, probe->output, root,
 			       &m->output_path, err)) {
-		work->was_collected = was_collected(work, pin, probe->drv_path);
+		work->was_collected =
+			was_collected(work, pin, probe->drv_path, err);
 		return -1;
 	}
 	return 0;
