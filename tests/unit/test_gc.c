@@ -621,6 +621,59 @@ static void test_faults(void **state)
 	}
 }
 
+static int run_verify(void *arg)
+{
+	struct fixture *f = arg;
+	const struct verify verify = { .settings = &f->settings,
+				       .cache = &f->cache,
+				       .rate = 1 << 30,
+				       .bad = on_bad,
+				       .arg = f };
+	struct verify_result result;
+	struct err err = ERR_INIT;
+
+	return verify_run(&verify, &result, &err) ? -1 : (int)result.bad;
+}
+
+/*
+ * A blob that is bad and cannot be moved aside ends verify, and is found
+ * again.
+ */
+static void test_verify_faults(void **state)
+{
+	static const struct {
+		const char *name;
+		struct broken broken;
+	} cases[] = {
+		{ "no folder", { SCMP_SYS(mkdirat), ENOSPC, 0, 0, 0 } },
+		{ "no rename", { SCMP_SYS(renameat), EIO, 0, 0, 0 } },
+		{ "no unlink", { SCMP_SYS(unlinkat), EROFS, 0, 0, 0 } },
+		{ "no lock", { SCMP_SYS(flock), ENOLCK, 0, 0, 0 } },
+		{ "no folders", { SCMP_SYS(getdents64), EIO, 0, 0, 0 } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autofree char *full = NULL;
+		char path[CACHE_BLOB_FILE_SIZE];
+		struct digest layer;
+		struct fixture *f;
+
+		setup((void **)&f);
+		make_image(f, "a");
+		digest_of("layer of a", 10, &layer);
+		full = xasprintf("%s/%s", f->dir,
+				 cache_blob_file(&layer, path));
+		chmod(full, 0644);
+		scratch_write(full, "layer of A", 10);
+		check(cases[i].name, broken_run(&cases[i].broken, run_verify,
+						f) == cases[i].rc);
+		check(cases[i].name, f->bad == 0);
+		check(cases[i].name, run_verify(f) == 1);
+		check(cases[i].name, !has(f, &layer));
+		teardown((void **)&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -642,6 +695,7 @@ int main(void)
 	};
 	const struct CMUnitTest faults[] = {
 		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_verify_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) +
