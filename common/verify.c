@@ -134,7 +134,8 @@ static int move_aside(struct verifying *v, size_t index, struct err *err)
 		return -1;
 	if (mkdirat(cache->fd, "bad", 0700) && errno != EEXIST)
 		return err_errno(err, "cannot make bad in the cache");
-	if (remove_manifests(v, index, err))
+	/* On disk before what they need is gone. */
+	if (remove_manifests(v, index, err) || cache_sync(cache, err))
 		return -1;
 	if (blob->image != NO_IMAGE)
 		v->is_affected[blob->image] = true;
