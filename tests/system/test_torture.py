@@ -41,6 +41,7 @@ RUNS = {
 def test_torture(directory, name):
     print(f"SEED={SEED}")
     tally = RUNS[name](directory)
+    print(tally)
     complaints = directory / "complaints"
     assert tally.is_clean(), complaints.read_text() if complaints.exists() \
         else str(tally)
