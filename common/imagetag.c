@@ -141,6 +141,9 @@ static int resolve_and_build(struct image_work *work, const char *root,
 	if (image_work_resolve(work, tag, &pin, err)) {
 		struct err unknown = *err;
 
+		/* Of the copy that Nix has just made. */
+		work->was_collected =
+			strstr(err->msg, "-source': No such file") != NULL;
 		if (err->code != ERR_UNKNOWN || tag_is(tag, "latest") ||
 		    is_revision(tag->text))
 			return -1;
