@@ -20,7 +20,9 @@ from harness.process import is_alive, kill, run, wait_for
 from harness.registry import FLAKEHUB, Registry, blobs, hash_file
 
 SETTINGS = ["max-age = 0s", "stale-if-error = 0s", "error-max-age = 0s",
-            "max-builds = 4"]
+            "max-builds = 4",
+            # Nix waits for ever for some of its own, if they are killed.
+            "build-timeout = 1m"]
 # Under a sanitizer, on a machine with other work.
 PATIENCE = 120
 IMAGES = 40
