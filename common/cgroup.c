@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,14 +64,23 @@ static char *find_own(void)
 	return cgroup_find(text.buf);
 }
 
-/* A cgroup that has processes cannot be removed, so this is safe. */
+/* The process that a cgroup of ours was made for may be about to enter it. */
+static bool is_of_living(const char *name)
+{
+	long pid = strtol(name + strlen(PREFIX), NULL, 10);
+
+	return pid > 0 && (!kill((pid_t)pid, 0) || errno != ESRCH);
+}
+
+/* One that has processes cannot be removed. */
 static void sweep(const char *parent)
 {
 	DIR *dir = opendir(parent);
 	const struct dirent *entry;
 
 	while (dir && (entry = readdir(dir)))
-		if (!strncmp(entry->d_name, PREFIX, strlen(PREFIX)))
+		if (!strncmp(entry->d_name, PREFIX, strlen(PREFIX)) &&
+		    !is_of_living(entry->d_name))
 			unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
 	if (dir)
 		closedir(dir);

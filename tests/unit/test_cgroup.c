@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -74,10 +77,45 @@ static void test_faults(void **state)
 	}
 }
 
+/* Enter one, which sweeps, and leave it; the folder it was made in. */
+static char *sweep_once(void)
+{
+	autocgroup cgroup = CGROUP_INIT;
+	struct err err = ERR_INIT;
+
+	if (cgroup_enter(&cgroup, 100, &err))
+		fail_msg("%s", err.msg);
+	return xstrdup(cgroup.parent);
+}
+
+/* An empty one stays while the process that it is named after is there. */
+static void test_sweep(void **state)
+{
+	autofree char *parent = sweep_once();
+	autofree char *folder = NULL;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (!child) {
+		pause();
+		_exit(0);
+	}
+	folder = xasprintf("%s/flakehub.%ld", parent, (long)child);
+	assert_int_equal(mkdir(folder, 0755), 0);
+	free(sweep_once());
+	assert_int_equal(access(folder, F_OK), 0);
+
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	free(sweep_once());
+	assert_int_equal(access(folder, F_OK), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_sweep),
 	};
 	const struct CMUnitTest faults[] = {
 		cmocka_unit_test(test_faults),
