@@ -154,9 +154,14 @@ static int read_names(struct json_object *json, const char ***names, size_t *nr,
 		return -1;
 	*nr = json_object_array_length(array);
 	*names = xcalloc(*nr, sizeof(**names));
-	for (size_t i = 0; i < *nr; i++)
-		(*names)[i] = json_object_get_string(
-			json_object_array_get_idx(array, i));
+	for (size_t i = 0; i < *nr; i++) {
+		struct json_object *name = json_object_array_get_idx(array, i);
+
+		if (!json_object_is_type(name, json_type_string))
+			return err_set(err, ERR_MALFORMED,
+				       EVAL ": names: expected strings");
+		(*names)[i] = json_object_get_string(name);
+	}
 	return 0;
 }
 
@@ -264,6 +269,9 @@ static int find_in(struct nix *nix, const struct flake_pin *pin,
 		    json_want_string(json, "type", &type, EVAL, err) ||
 		    read_names(json, &names, &nr, err))
 			return -1;
+		if (depth < 0 || (size_t)depth > a->nr)
+			return err_set(err, ERR_MALFORMED,
+				       EVAL ": depth: no part of the name");
 		no_such_attribute(a, (size_t)depth, type, flake_name, system,
 				  names, nr, err);
 		if (type || (size_t)depth >= a->nr)
@@ -320,8 +328,10 @@ int flake_list_names(struct nix *nix, const struct flake_pin *pin,
 	*nr = 0;
 	if (evaluate(nix, pin, "packages", system, &top, &json, err))
 		return has_no_set(err) ? 0 : -1;
-	if (read_names(json, &borrowed, nr, err))
+	if (read_names(json, &borrowed, nr, err)) {
+		*nr = 0;
 		return -1;
+	}
 	*names = xcalloc(*nr, sizeof(**names));
 	for (size_t i = 0; i < *nr; i++)
 		(*names)[i] = xstrdup(borrowed[i]);
