@@ -3,7 +3,6 @@
 and on all. Images in the cache and waiting clients are in many.py and
 waiting.py."""
 
-import os
 import pathlib
 import shutil
 import subprocess

@@ -247,8 +247,8 @@ static void test_fields(void **state)
 		"size 1\n",
 		"size -1\nwhen 1\ntype \ntext a\ncode nix\n\n",
 		"size 1x\nwhen 1\ntype \ntext a\ncode nix\n\n",
-		"size 99999999999999999999\nwhen 1\ntype \ntext a\n"
-		"code nix\n\n",
+		("size 99999999999999999999\nwhen 1\ntype \ntext a\n"
+		 "code nix\n\n"),
 		"size 1\nwhen \ntype \ntext a\ncode nix\n\n",
 		"size 1\nwhen 1\ntype no/such\ntext a\ncode nix\n\n",
 		"size 1\nwhen 1\ntype \ntext abcd\ncode nix\n\n",
