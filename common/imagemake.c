@@ -171,6 +171,22 @@ void image_tell_layers(const struct image_work *work,
 	progress->layers(progress->arg, nr, bytes);
 }
 
+/* A blob that is there already has the size that the output says. */
+static int check_size(const struct image_work *work,
+		      const struct descriptor *blob, struct err *err)
+{
+	char digest[DIGEST_STR_SIZE];
+	uint64_t size;
+
+	if (!cache_has_blob(work->build->cache, &blob->digest, &size) ||
+	    size == blob->size)
+		return 0;
+	return err_set(err, ERR_MALFORMED,
+		       "%s has %ju bytes, but the image's layer says %ju",
+		       digest_str(&blob->digest, digest), (uintmax_t)size,
+		       (uintmax_t)blob->size);
+}
+
 /* The output says what its layers are: they are made when asked for. */
 static int know_layers(struct image_work *work, const struct source *source,
 		       struct parts *parts, struct err *err)
@@ -180,6 +196,8 @@ static int know_layers(struct image_work *work, const struct source *source,
 		return -1;
 	parts->layers = xcalloc(source->nr, sizeof(*parts->layers));
 	for (size_t i = 0; i < source->nr; i++) {
+		if (check_size(work, &source->known[i].blob, err))
+			return -1;
 		parts->layers[i] = source->known[i];
 		layer_input_key(&source->inputs[i],
 				work->flake->image.compression,

@@ -115,7 +115,7 @@ static int check_blob(const struct layer_input *input, struct layer *layer,
 			       input->member ? " in " : "", input->file,
 			       digest_str(&layer->blob.digest, is),
 			       digest_str(&input->blob.digest, promised));
-	if (input->blob.size && input->blob.size != layer->blob.size)
+	if (input->blob.size != layer->blob.size)
 		return err_set(err, ERR_MALFORMED,
 			       "%s%s%s has %ju bytes, but it should have %ju",
 			       input->member ? input->member : "",
@@ -128,6 +128,19 @@ static int check_blob(const struct layer_input *input, struct layer *layer,
 		layer->tar_size = layer->blob.size;
 	}
 	return 0;
+}
+
+/* The size that a manifest may have told before there were any bytes. */
+static int check_size(const struct layer_input *input,
+		      const struct layer *layer, struct err *err)
+{
+	if (input->kind != LAYER_TREE || !input->blob.size ||
+	    input->blob.size == layer->blob.size)
+		return 0;
+	return err_set(err, ERR_MALFORMED,
+		       "the layer has %ju bytes, but it should have %ju",
+		       (uintmax_t)layer->blob.size,
+		       (uintmax_t)input->blob.size);
 }
 
 /* The same inputs made other bytes once: something below us has changed. */
@@ -156,7 +169,8 @@ static int make(struct job *job, struct worker *worker, size_t index,
 	    write_tar[input->kind](stream, job->teller, input, layer, err) ||
 	    stream_finish(stream, layer, err) ||
 	    check_blob(input, layer, err) ||
-	    check_promised(input, &layer->diff_id, err))
+	    check_promised(input, &layer->diff_id, err) ||
+	    check_size(input, layer, err))
 		return -1;
 	if (known && check_known(layer, known, err))
 		return -1;

@@ -47,7 +47,8 @@ struct layer_input {
 	char *file; /* FILE: the tar; BLOB; MEMBER: the archive */
 	/* MEMBER, BLOB in an archive: its name there, links followed. */
 	char *member;
-	struct descriptor blob; /* BLOB: what it is promised to be */
+	/* BLOB: what it is promised to be. TREE: its size, or 0 for none. */
+	struct descriptor blob;
 	/*
 	 * The diff ID that the image config in an archive, or the checksum
 	 * beside a layer.tar, promises. Bytes that hash to another are

@@ -88,6 +88,8 @@ void layer_input_key(const struct layer_input *input, enum compression c,
 		/* Another promise is another layer: one of them is wrong. */
 		if (input->kind == LAYER_TREE && input->has_diff_id)
 			add_text(&text, digest_hex(&input->diff_id, hex));
+		if (input->kind == LAYER_TREE && input->blob.size)
+			strbuf_addf(&text, "%ju,", (uintmax_t)input->blob.size);
 	} else {
 		add_text(&text, input->file);
 		add_text(&text, input->member ? input->member : "");
@@ -167,6 +169,8 @@ struct json_object *layer_input_to_json(const struct layer_input *input)
 		put_string(json, "media-type",
 			   media_type_name(input->blob.media_type));
 	}
+	if (input->kind == LAYER_TREE && input->blob.size)
+		put_int(json, "size", (int64_t)input->blob.size);
 	if (input->has_diff_id)
 		put_string(json, "diff-id",
 			   digest_str(&input->diff_id, digest));
@@ -321,6 +325,11 @@ static int from_json(struct layer_input *input, struct json_object *json,
 	    need_copy(json, "member", &input->member, err))
 		return -1;
 	if (input->kind == LAYER_BLOB && blob_from_json(input, json, err))
+		return -1;
+	/* Records of before have none. */
+	if (input->kind == LAYER_TREE &&
+	    json_object_object_get_ex(json, "size", NULL) &&
+	    need_uint(json, "size", INT64_MAX, &input->blob.size, err))
 		return -1;
 	if (want_diff_id(input, json, err) ||
 	    json_want_string(json, "comment", &comment, NAME, err))

@@ -163,6 +163,7 @@ static int add_tree(struct opening *o, struct json_object *paths,
 			       name);
 	input->has_diff_id = true;
 	input->diff_id = layer->diff_id;
+	input->blob.size = layer->blob.size;
 	for (size_t i = 0; i < json_object_array_length(paths); i++)
 		if (add_path(o, input, json_object_array_get_idx(paths, i),
 			     name, err))
@@ -186,6 +187,11 @@ static int add_blob(struct opening *o, const char *path, struct layer *layer,
 		return -1;
 	if (!layer->blob.size)
 		layer->blob.size = (uint64_t)st.st_size;
+	if (S_ISREG(st.st_mode) && layer->blob.size != (uint64_t)st.st_size)
+		return err_set(err, ERR_MALFORMED,
+			       "%s: key 'size': %s has %jd bytes, not %ju",
+			       name, path, (intmax_t)st.st_size,
+			       (uintmax_t)layer->blob.size);
 	input->file = strbuf_detach(&file, NULL);
 	input->blob = layer->blob;
 	input->has_diff_id = true;

@@ -114,7 +114,7 @@ static const char *blob_name(const struct digest *digest,
 	return name;
 }
 
-/* A JSON document that is a blob: its bytes hash to its name. */
+/* A JSON document that is a blob: its bytes are what its descriptor says. */
 static int read_document(const struct layout *layout,
 			 const struct descriptor *d, size_t max,
 			 struct strbuf *text, struct json_object **json,
@@ -131,6 +131,10 @@ static int read_document(const struct layout *layout,
 	if (!digest_equal(&digest, &d->digest))
 		return err_set(err, ERR_MALFORMED,
 			       "%s hashes to another digest", full);
+	if (text->len != d->size)
+		return err_set(err, ERR_MALFORMED,
+			       "%s has %zu bytes, but its descriptor says %ju",
+			       full, text->len, (uintmax_t)d->size);
 	if (!utf8_is_valid(text->buf, text->len))
 		return err_set(err, ERR_MALFORMED, "%s is not in UTF-8", full);
 	return json_parse(json, text->buf, text->len, full, err);

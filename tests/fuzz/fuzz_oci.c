@@ -24,10 +24,13 @@ struct part {
 	char digest[DIGEST_STR_SIZE];
 };
 
-/* Put the digests of the parts behind i in. */
+/* Put the digests of the parts behind i in, and their sizes for a 10. */
 static void put_digests(struct part *parts, size_t nr, size_t i,
 			const unsigned char *data, size_t size)
 {
+	static const char next[] = "\", \"size\": 10";
+	const size_t len = sizeof(next) - 1;
+
 	for (size_t at = 0; at < size; at++) {
 		size_t other = 0;
 
@@ -36,6 +39,12 @@ static void put_digests(struct part *parts, size_t nr, size_t i,
 		if (other && other < nr - i) {
 			strbuf_addstr(&parts[i].text, parts[i + other].digest);
 			at += 2;
+			if (size - at - 1 < len ||
+			    memcmp(data + at + 1, next, len) != 0)
+				continue;
+			strbuf_addf(&parts[i].text, "\", \"size\": %zu",
+				    parts[i + other].text.len);
+			at += len;
 		} else {
 			strbuf_addch(&parts[i].text, (char)data[at]);
 		}

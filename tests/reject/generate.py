@@ -360,6 +360,50 @@ def oci_path_as_digest(dest):
     return "key 'digest'"
 
 
+def resize(descriptor):
+    return {**descriptor, "size": descriptor["size"] + 1}
+
+
+def resized_layout(dest, config=False, layer=False, member=False,
+                   members=1):
+    """A layout whose descriptors are right but for a size that is one more
+    than there is."""
+    blobs, put = layout(dest)
+    index = json.loads((dest / "index.json").read_text())
+    name = index["manifests"][0]["digest"].removeprefix("sha256:")
+    manifest = json.loads((blobs / name).read_text())
+    if config:
+        manifest["config"] = resize(manifest["config"])
+    if layer:
+        manifest["layers"] = [resize(manifest["layers"][0])]
+    image = put(json.dumps(manifest).encode(), "manifest.v1+json")
+    image["platform"] = {"os": "linux", "architecture": "amd64"}
+    index["manifests"] = [image] * (members - 1) + [
+        resize(image) if member else image]
+    (dest / "index.json").write_text(json.dumps(index))
+
+
+def oci_config_of_another_size(dest):
+    resized_layout(dest, config=True)
+    size = len(members()["config.json"])
+    return f"has {size} bytes, but its descriptor says {size + 1}"
+
+
+def oci_layer_of_another_size(dest):
+    resized_layout(dest, layer=True)
+    return "has 10240 bytes, but it should have 10241"
+
+
+def oci_manifest_of_another_size(dest):
+    resized_layout(dest, member=True)
+    return "bytes, but its descriptor says"
+
+
+def oci_member_of_another_size(dest):
+    resized_layout(dest, member=True, members=2)
+    return "bytes, but its descriptor says"
+
+
 def tar_of_layout(dest, more=(), without=None):
     """The same in a tar, with these TarInfos and their data."""
     folder = dest.with_name(dest.name + ".d")
@@ -466,6 +510,14 @@ def n2c_negative_size(dest):
     return "key 'size': expected a number of bytes"
 
 
+def n2c_layer_path_of_another_size(dest):
+    n2c(dest, **{"layer-path": "@busybox-layer@", "size": 7,
+                 "digest": "sha256:" + sha256(gzip_of_tar()),
+                 "diff_ids": "sha256:" + sha256(empty_tar()),
+                 "mediatype": "application/vnd.oci.image.layer.v1.tar+gzip"})
+    return f" has {len(gzip_of_tar())} bytes, not 7"
+
+
 def n2c_media_type(dest):
     n2c(dest, mediatype="text/html", paths=[])
     return "media type text/html"
@@ -531,7 +583,7 @@ def n2c_expression_of_another_kind(dest):
 
 
 def lazy_layer_path_of_other_bytes(dest):
-    n2c(dest, **{"layer-path": "@greeting@"})
+    n2c(dest, **{"layer-path": "@greeting@", "size": 0})
     return "hashes to sha256:"
 
 
@@ -550,6 +602,13 @@ def gzip_of_tar():
 def lazy_paths_of_other_bytes(dest):
     n2c(dest, paths=[{"path": "@greeting@"}])
     return "-greeting"
+
+
+def lazy_paths_of_another_size(dest):
+    """A layer of no paths is the end of a tar, which is two blocks."""
+    digest = "sha256:" + sha256(bytes(1024))
+    n2c(dest, paths=[], digest=digest, diff_ids=digest, size=7)
+    return "the layer has 1024 bytes, but it should have 7"
 
 
 def lazy_rewritten_to_parent(dest):

@@ -42,6 +42,12 @@ def registry(make_registry, session_directory, directory):
                     "diff_ids": fetch.digest(plain),
                     "mediatype": OCI + "layer.v1.tar+gzip",
                     "layer-path": "@busybox-layer@"}]}))
+    digest = fetch.digest(bytes(1024))
+    for name, size in (("empty", 0), ("of-another-size", 7)):
+        (flake / "templates" / name).write_text(json.dumps({
+            "version": 1, "arch": "amd64", "image-config": {}, "layers": [
+                {"digest": digest, "diff_ids": digest, "size": size,
+                 "mediatype": OCI + "layer.v1.tar", "paths": []}]}))
     result = make_registry(flake, settings=["max-age = 1h"])
     result.layer = fetch.digest(blob)
     return result
@@ -150,3 +156,11 @@ def test_store_that_changed(registry):
         assert registry.manifest("lazy")[0] == manifest
     finally:
         put(text)
+
+
+def test_another_size_than_a_blob_that_is_there(registry):
+    """Its layer would not be made, so it is told now."""
+    registry.manifest("empty")
+    reply = registry.get("/v2/of-another-size/manifests/latest")
+    assert reply.status >= 400, str(reply)
+    assert "has 1024 bytes, but the image's layer says 7" in reply.error()[1]

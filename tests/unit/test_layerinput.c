@@ -37,6 +37,7 @@ static void test_json(void **state)
 	static const char *const none[] = { NULL };
 	struct layer_input paths = input_of(LAYER_STORE_PATHS, names);
 	struct layer_input member = input_of(LAYER_MEMBER, none);
+	struct layer_input tree = input_of(LAYER_TREE, names);
 	struct json_object *json;
 	struct layer_input back;
 	struct err err;
@@ -47,6 +48,8 @@ static void test_json(void **state)
 	member.comment = xstrdup("store paths: []");
 	promise(&member, "x", 1);
 	check_json(&member);
+	tree.blob.size = 1024;
+	check_json(&tree);
 	json = layer_input_to_json(&paths);
 	json_object_object_add(json, "dialect", json_object_new_string("gnu"));
 	assert_int_equal(layer_input_from_json(&back, json, &err), -1);
@@ -55,6 +58,7 @@ static void test_json(void **state)
 	json_object_put(json);
 	layer_input_release(&paths);
 	layer_input_release(&member);
+	layer_input_release(&tree);
 }
 
 static void check_keys_differ(const char *name, const struct layer_input *input,

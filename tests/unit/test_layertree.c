@@ -117,6 +117,8 @@ static void test_blob(void **state)
 		{ "not there", "/nix/store/aaa-x/none", "none" },
 		{ "a folder", "/nix/store/aaa-x", "not a regular file" },
 		{ "other bytes", "/nix/store/aaa-x/file", "sha256:" },
+		{ "another size", "/nix/store/aaa-x/file",
+		  "has 1 bytes, but it should have 0" },
 	};
 
 	fixture_put(f, "aaa-x/file", "x");
@@ -125,13 +127,31 @@ static void test_blob(void **state)
 
 		input.file = xstrdup(cases[i].file);
 		input.blob.media_type = MEDIA_LAYER;
-		input.blob.size = 1;
-		digest_of("y", 1, &input.blob.digest);
+		input.blob.size = !!strcmp(cases[i].name, "another size");
+		digest_of(input.blob.size ? "y" : "x", 1, &input.blob.digest);
 		check(cases[i].name,
 		      fixture_make(f, &input, 1, COMPRESSION_NONE) == -1);
 		check(f->err.msg, strstr(f->err.msg, cases[i].says));
 		layer_input_release(&input);
 	}
+}
+
+/* A promised size is kept to, and another promise is another layer. */
+static void test_size(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const names[] = { "aaa-x", NULL };
+	struct layer_input input = input_of(LAYER_TREE, names);
+
+	fixture_put(f, "aaa-x/file", "x");
+	fixture_make_ok(f, &input, 1, COMPRESSION_GZIP);
+	input.blob.size = f->layers[0].blob.size;
+	fixture_make_ok(f, &input, 1, COMPRESSION_GZIP);
+	input.blob.size = 7;
+	assert_int_equal(fixture_make(f, &input, 1, COMPRESSION_GZIP), -1);
+	assert_non_null(strstr(f->err.msg, "layer 1 (/nix/store/aaa-x): "));
+	assert_non_null(strstr(f->err.msg, "but it should have 7"));
+	layer_input_release(&input);
 }
 
 int main(void)
@@ -140,6 +160,7 @@ int main(void)
 		FIXTURE_TEST(test_same),
 		FIXTURE_TEST(test_refused),
 		FIXTURE_TEST(test_blob),
+		FIXTURE_TEST(test_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
