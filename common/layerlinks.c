@@ -75,8 +75,29 @@ static bool has_content(const struct heads *heads, const char *path)
 	return false;
 }
 
-static int head_advance(struct head *head, struct err *err)
+/* The entry's path in the image: "/bin/x". */
+static const char *head_name(const struct head *head)
 {
+	return head->entry->path + head->path_len;
+}
+
+/*
+ * A link of that name would be in the way of every store path: the layers
+ * below have it as a directory.
+ */
+static bool hides_store(const struct head *head)
+{
+	const char *name = head_name(head);
+
+	return head->entry->type != TREE_DIRECTORY &&
+	       (!strcmp(name, "/nix") || !strcmp(name, "/nix/store"));
+}
+
+static int head_advance(struct head *head, struct teller *teller,
+			struct err *err)
+{
+	int rc;
+
 	if (!head->tree) {
 		const struct own_entry *end =
 			own_entries + ARRAY_SIZE(own_entries);
@@ -84,11 +105,20 @@ static int head_advance(struct head *head, struct err *err)
 		head->entry = head->own < end ? &head->own++->entry : NULL;
 		return 0;
 	}
-	return tree_next(head->tree, &head->entry, err) < 0 ? -1 : 0;
+	while ((rc = tree_next(head->tree, &head->entry, err)) > 0) {
+		if (!hides_store(head))
+			return 0;
+		teller_warn(teller,
+			    "%s is in %s and is not a directory: it is left "
+			    "out, since it would hide the store",
+			    head_name(head), head->path);
+	}
+	return rc;
 }
 
 /* Begin with a content; its own directory is "/" and in the image already. */
-static int heads_add(struct heads *heads, const char *path, struct err *err)
+static int heads_add(struct heads *heads, const char *path,
+		     struct teller *teller, struct err *err)
 {
 	struct head *head = &heads->list[heads->nr++];
 
@@ -97,28 +127,23 @@ static int heads_add(struct heads *heads, const char *path, struct err *err)
 		.path_len = strlen(path),
 		.tree = tree_new(path, TREE_BY_CHARACTERS, TREE_NAMES_ONLY),
 	};
-	if (head_advance(head, err))
+	if (head_advance(head, teller, err))
 		return -1;
 	if (!head->entry || head->entry->type != TREE_DIRECTORY)
 		return err_set(err, ERR_MALFORMED,
 			       "%s is among the image's contents but is not a "
 			       "directory",
 			       path);
-	return head_advance(head, err);
+	return head_advance(head, teller, err);
 }
 
-static int heads_add_own(struct heads *heads, struct err *err)
+static int heads_add_own(struct heads *heads, struct teller *teller,
+			 struct err *err)
 {
 	struct head *head = &heads->list[heads->nr++];
 
 	*head = (struct head){ .path = "", .own = own_entries };
-	return head_advance(head, err);
-}
-
-/* The entry's path in the image: "/bin/x". */
-static const char *head_name(const struct head *head)
-{
-	return head->entry->path + head->path_len;
+	return head_advance(head, teller, err);
 }
 
 /* The order in which a tree gives them: as utf8_compare(), '/' lowest. */
@@ -194,10 +219,10 @@ static int heads_pass(const struct heads *heads, struct head *winner,
 				    head_name(head), winner->path, head->path);
 		if (!directory && head->entry->type == TREE_DIRECTORY)
 			head_skip(head);
-		if (head_advance(head, err))
+		if (head_advance(head, teller, err))
 			return -1;
 	}
-	return head_advance(winner, err);
+	return head_advance(winner, teller, err);
 }
 
 static mode_t directory_mode(const char *name)
@@ -256,9 +281,9 @@ int layertar_links(struct stream *stream, struct teller *teller,
 	heads.list = xcalloc(input->nr_paths + 1, sizeof(*heads.list));
 	for (size_t i = 0; i < input->nr_paths; i++)
 		if (!has_content(&heads, input->paths[i].path) &&
-		    heads_add(&heads, input->paths[i].path, err))
+		    heads_add(&heads, input->paths[i].path, teller, err))
 			return -1;
-	if (input->kind == LAYER_ROOT && heads_add_own(&heads, err))
+	if (input->kind == LAYER_ROOT && heads_add_own(&heads, teller, err))
 		return -1;
 	while ((least = heads_least(&heads)))
 		if (add_link(stream, input, least, err) ||

@@ -68,6 +68,36 @@ static void test_links(void **state)
 	layer_input_release(&input);
 }
 
+/* What would stand in the store's place is left out, in any content. */
+static void test_links_keep_the_store(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const names[] = { "aaa-a", "bbb-b", "ccc-c", NULL };
+	struct layer_input input = input_of(LAYER_LINKS, names);
+	autofree char *list = NULL, *link = NULL;
+
+	fixture_put(f, "aaa-a/nix/store", "");
+	fixture_put(f, "aaa-a/nix/var", "");
+	fixture_put(f, "bbb-b/a", "");
+	link = xasprintf("%s/bbb-b/nix", f->store);
+	assert_int_equal(symlink("a", link), 0);
+	fixture_put(f, "ccc-c/nix/store/x", "");
+	fixture_put(f, "ccc-c/nixx", "");
+	fixture_make_ok(f, &input, 1, COMPRESSION_NONE);
+	list = list_tar(f, &f->layers[0]);
+	check_str("list", list,
+		  LINK("/a", "bbb-b") "/nix/ 0000755 \n"
+				      "/nix/store/ 0000755 \n" LINK(
+					      "/nix/store/x", "ccc-c")
+					      LINK("/nix/var", "aaa-a")
+						      LINK("/nixx", "ccc-c"));
+	assert_int_equal(f->warnings, 2);
+	check_str("warning", f->warning,
+		  "/nix/store is in /nix/store/aaa-a and is not a directory: "
+		  "it is left out, since it would hide the store");
+	layer_input_release(&input);
+}
+
 static void test_links_need_directories(void **state)
 {
 	struct fixture *f = *state;
@@ -293,6 +323,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(test_links),
+		FIXTURE_TEST(test_links_keep_the_store),
 		FIXTURE_TEST(test_links_need_directories),
 		FIXTURE_TEST(test_shrinking_file),
 		FIXTURE_TEST(test_compressed),
