@@ -225,10 +225,12 @@ static int heads_pass(const struct heads *heads, struct head *winner,
 	return head_advance(winner, teller, err);
 }
 
+/* Of a directory, whoever brings it: what is a file of ours says nothing. */
 static mode_t directory_mode(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(own_entries); i++)
-		if (!strcmp(own_entries[i].entry.path, name))
+		if (own_entries[i].entry.type == TREE_DIRECTORY &&
+		    !strcmp(own_entries[i].entry.path, name))
 			return own_entries[i].mode;
 	return 0755;
 }

@@ -68,6 +68,29 @@ static void test_links(void **state)
 	layer_input_release(&input);
 }
 
+/* A root's own directories have their modes; others are for all to enter. */
+static void test_root_modes(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const names[] = { "aaa-a", NULL };
+	struct layer_input input = input_of(LAYER_ROOT, names);
+	autofree char *list = NULL;
+
+	fixture_put(f, "aaa-a/etc/group/x", "");
+	fixture_put(f, "aaa-a/etc/passwd", "");
+	fixture_put(f, "aaa-a/tmp/x", "");
+	fixture_make_ok(f, &input, 1, COMPRESSION_NONE);
+	list = list_tar(f, &f->layers[0]);
+	check_str("list", list,
+		  "/etc/ 0000755 \n/etc/group/ 0000755 \n" LINK("/etc/group/x",
+								"aaa-a")
+			  LINK("/etc/passwd",
+			       "aaa-a") "/root/ 0000700 \n"
+					"/tmp/ 0001777 \n" LINK("/tmp/x",
+								"aaa-a"));
+	layer_input_release(&input);
+}
+
 /* What would stand in the store's place is left out, in any content. */
 static void test_links_keep_the_store(void **state)
 {
@@ -323,6 +346,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(test_links),
+		FIXTURE_TEST(test_root_modes),
 		FIXTURE_TEST(test_links_keep_the_store),
 		FIXTURE_TEST(test_links_need_directories),
 		FIXTURE_TEST(test_shrinking_file),
