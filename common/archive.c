@@ -14,6 +14,7 @@
 #include "common/archivereader.h"
 #include "common/limits.h"
 #include "common/store.h"
+#include "common/tar.h"
 
 #include "common/banned.h"
 
@@ -104,23 +105,52 @@ static int list(struct open_archive *o, const char *file, struct err *err)
 	return 0;
 }
 
-/* Is it a tar at all, in whatever compression? 1, 0, or -1. */
+/*
+ * Does it have the checksum of a header: its bytes added up, with spaces for
+ * the sum itself? Some old writers take them as signed, as libarchive knows.
+ */
+static bool is_header(const char h[TAR_BLOCK])
+{
+	const size_t at = 148, end = 156;
+	long sum = 0, with_sign = 0, said = 0;
+	size_t i;
+
+	for (i = 0; i < TAR_BLOCK; i++) {
+		char c = i < at || i >= end ? h[i] : ' ';
+
+		sum += (unsigned char)c;
+		with_sign += (signed char)c;
+	}
+	for (i = at; i < end && h[i] == ' ';)
+		i++;
+	for (; i < end && h[i] >= '0' && h[i] <= '7'; i++)
+		said = said * 8 + (h[i] - '0');
+	return said == sum || said == with_sign;
+}
+
+/*
+ * Is it a tar at all, in whatever compression? 1, 0, or -1. It is told by its
+ * first 512 bytes: libarchive would read all of a header, which may be as long
+ * as a bomb.
+ */
 static int is_tar(const char *file, int fd, bool *compressed, struct err *err)
 {
 	autoarchivereader r = ARCHIVE_READER_INIT;
+	char header[TAR_BLOCK];
 	struct archive_entry *entry;
 	struct err none = ERR_INIT;
-	int rc;
 
-	if (archive_reader_open(&r, file, fd, false, &none)) {
+	if (archive_reader_open(&r, file, fd, true, &none)) {
 		if (none.code == ERR_MALFORMED)
 			return 0;
 		*err = none;
 		return -1;
 	}
-	rc = archive_read_next_header(r.a, &entry);
 	*compressed = archive_filter_code(r.a, 0) != ARCHIVE_FILTER_NONE;
-	return rc == ARCHIVE_OK || rc == ARCHIVE_WARN;
+	return archive_read_next_header(r.a, &entry) == ARCHIVE_OK &&
+	       archive_read_data(r.a, header, sizeof(header)) ==
+		       sizeof(header) &&
+	       is_header(header);
 }
 
 /* A file without a name to put the tar into. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/limits.h"
 #include "common/strbuf.h"
 
 #include "common/banned.h"
@@ -20,6 +21,7 @@ void archive_reader_release(struct archive_reader *r)
 {
 	if (r->a)
 		archive_read_free(r->a);
+	free(r->piece);
 }
 
 void archive_member_release(struct archive_member *m)
@@ -33,6 +35,10 @@ int archive_reader_error(const struct archive_reader *r, struct err *err)
 {
 	const char *message = archive_error_string(r->a);
 
+	if (r->header_too_long)
+		return err_set(err, ERR_MALFORMED,
+			       "%s: a member's header of more than %u bytes",
+			       r->file, ARCHIVE_HEADER_MAX);
 	if (archive_errno(r->a) == ENOMEM)
 		abort();
 	/* The disk's, and not the archive's. */
@@ -68,18 +74,52 @@ static int filter_of(int fd)
 	return ARCHIVE_FILTER_NONE;
 }
 
+/* For libarchive, which would read a header of any length. */
+static ssize_t read_piece(struct archive *a, void *reader, const void **data)
+{
+	struct archive_reader *r = reader;
+	ssize_t n;
+
+	do
+		n = read(r->fd, r->piece, PIECE_SIZE);
+	while (n < 0 && errno == EINTR);
+	if (n < 0) {
+		archive_set_error(a, EIO, "%s", strerror(errno));
+		return -1;
+	}
+	if ((size_t)n > r->left) {
+		r->header_too_long = true;
+		archive_set_error(a, EINVAL, "a header is too long");
+		return -1;
+	}
+	r->left -= (size_t)n;
+	*data = r->piece;
+	return n;
+}
+
+static int64_t skip(struct archive *a, void *reader, int64_t len)
+{
+	const struct archive_reader *r = reader;
+
+	return lseek(r->fd, len, SEEK_CUR) < 0 ? 0 : len;
+}
+
 /*
  * It has one filter, which libarchive is told and does not look for: some
  * run programs, and it would put one on another, of which a second may take
  * many GB from the first and give nothing, so that no count of what comes out
- * ends it.
+ * ends it. A tar that is looked for members has none, whatever its first
+ * member is called.
  */
 int archive_reader_open(struct archive_reader *r, const char *file, int fd,
 			bool raw, struct err *err)
 {
-	int filter = filter_of(fd);
+	int filter = raw ? filter_of(fd) : ARCHIVE_FILTER_NONE;
 
 	r->file = file;
+	r->fd = fd;
+	r->piece = xmalloc(PIECE_SIZE);
+	r->left = SIZE_MAX;
 	r->a = archive_read_new();
 	if (!r->a)
 		abort();
@@ -92,7 +132,8 @@ int archive_reader_open(struct archive_reader *r, const char *file, int fd,
 		return err_set(err, ERR_SYSTEM,
 			       "libarchive cannot read gzip, zstd, xz or bzip2 "
 			       "by itself");
-	if (archive_read_open_fd(r->a, fd, PIECE_SIZE) != ARCHIVE_OK)
+	if (archive_read_open2(r->a, r, NULL, read_piece, skip, NULL) !=
+	    ARCHIVE_OK)
 		return archive_reader_error(r, err);
 	return 0;
 }
@@ -153,6 +194,7 @@ int archive_reader_next(struct archive_reader *r, struct archive_member *m,
 
 	archive_member_release(m);
 	do {
+		r->left = ARCHIVE_HEADER_MAX;
 		rc = archive_read_next_header(r->a, &entry);
 		if (rc == ARCHIVE_EOF)
 			return 0;

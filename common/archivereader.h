@@ -17,11 +17,15 @@ struct archive_entry;
 struct archive_reader {
 	struct archive *a;
 	const char *file; /* for messages; borrowed */
+	int fd;		  /* borrowed */
+	char *piece;	  /* what was read last */
+	size_t left;	  /* bytes that may be read for a header */
+	bool header_too_long;
 };
 
 #define ARCHIVE_READER_INIT                                                    \
 	{                                                                      \
-		.a = NULL, .file = NULL                                        \
+		.a = NULL, .file = NULL, .fd = -1, .piece = NULL               \
 	}
 
 enum archive_member_type {
@@ -41,8 +45,9 @@ struct archive_member {
 };
 
 /*
- * Read fd from its start, as a tar or, if raw, whatever is compressed in it.
- * A file that is in no compression that is known is ERR_MALFORMED if raw.
+ * Read fd from its start: as a tar that is not compressed or, if raw, as bytes,
+ * without a compression that is known. The reader stays where it is until it
+ * is released, and fd open.
  */
 MUST_CHECK int archive_reader_open(struct archive_reader *reader,
 				   const char *file, int fd, bool raw,
@@ -54,7 +59,8 @@ void archive_reader_release(struct archive_reader *reader);
 /*
  * The next member, in place of the one in *member; the folder that all others
  * are in is passed over. 1 if there is one, 0 at the end, or -1: a name that
- * is absolute or has a ".." is ERR_MALFORMED.
+ * is absolute or has a "..", or a header of more than ARCHIVE_HEADER_MAX, is
+ * ERR_MALFORMED.
  */
 MUST_CHECK int archive_reader_next(struct archive_reader *reader,
 				   struct archive_member *member,

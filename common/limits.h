@@ -47,6 +47,9 @@
 #define ARCHIVE_MEMBERS_MAX   65536u
 /* Their names and what links lead to, all of them: 256 bytes each. */
 #define ARCHIVE_NAMES_MAX     (16u << 20)
+/* A member's header: libarchive takes 1 MiB of pax, but any length of a sparse
+ * file's map, which takes ten times that in memory. */
+#define ARCHIVE_HEADER_MAX    (4u << 20)
 /* An honest archive or layer becomes 50 times as large at most; a bomb 1,000. */
 #define EXPANSION_MAX	      200u
 /* That much is let through before anybody counts: a large empty file. It is

@@ -149,6 +149,24 @@ def archive_sparse_entry(dest):
     return "is a sparse file"
 
 
+def archive_sparse_map_bomb(dest):
+    """A sparse file whose map is 160 MiB, in 640 KB of gzip."""
+    header = bytearray(entry("x", b"S").tobuf(tarfile.GNU_FORMAT))
+    extent = b"00000001000\0" + b"00000000000\0"
+    header[386:410] = extent
+    header[482] = 1
+    header[148:156] = b"        "
+    header[148:156] = b"%06o\0 " % sum(header)
+    block = extent * 21 + b"\1" + bytes(7)
+    compressor = zlib.compressobj(9, zlib.DEFLATED, 31)
+    start = (compressor.compress(header) +
+             compressor.flush(zlib.Z_FULL_FLUSH))
+    mib = (compressor.compress(block * 2048) +
+           compressor.flush(zlib.Z_FULL_FLUSH))
+    dest.write_bytes(start + mib * 160 + compressor.flush())
+    return "a member's header of more than"
+
+
 def archive_manifest_of_100_mb(dest):
     write(dest, members(manifest=b"[" + b" " * 100_000_000 + b"]"))
     compress(dest)
