@@ -52,7 +52,8 @@ const struct setting settings_table[SETTINGS_NR] = {
 	  .words = compressions },
 	{ "max-layers", I(max_layers), SETTING_NUMBER, .standard = "100",
 	  .text = "The most layers an image may have.",
-	  .min = 1, .max = LAYERS_MAX },
+	  /* One of store paths, and one of what is visible at /. */
+	  .min = 2, .max = LAYERS_MAX },
 	{ "max-age", I(max_age), SETTING_TIME, .standard = "10s",
 	  .text = "How long a tag is fresh before its flake is asked again.",
 	  .min = 0, .max = YEAR },

@@ -24,7 +24,7 @@ struct source_output {
 	const struct probe *probe;     /* of its derivation */
 	const char *system;	       /* "x86_64-linux" */
 	int64_t now;	   /* what "now" in it means, seconds since 1970 */
-	size_t max_layers; /* of settings; an image may ask for fewer */
+	size_t max_layers; /* 2 or more; an image may ask for fewer */
 };
 
 struct json_object;

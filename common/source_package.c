@@ -277,7 +277,7 @@ static int add_layers(struct source *source, const struct source_output *output,
 		.gname = "root",
 	};
 	const struct closure *closure = output->closure;
-	size_t max = output->max_layers > 1 ? output->max_layers - 1 : 1;
+	size_t max = output->max_layers - 1; /* settings: 2 at least */
 	autofree unsigned char *wanted = xcalloc(closure->nr + 1, 1);
 	bool composed = output->probe && output->probe->roots;
 	struct layer_input *top;
