@@ -42,6 +42,8 @@ static const char compose[] =
 	"    builtins.filter has [ \"cacert\" \"moreutils\" \"nano\" ];\n"
 	"  wanted = builtins.concatMap expand names;\n"
 	"  missing = builtins.filter (name: !(has name)) wanted;\n"
+	"  types = map (name: if builtins.length (find name) == 1\n"
+	"    then builtins.typeOf (value name) else \"\") missing;\n"
 	"  images = builtins.filter\n"
 	"    (name: (probe (value name)).part != \"\") wanted;\n"
 	"  output = v:\n"
@@ -59,7 +61,7 @@ static const char compose[] =
 	"    preferLocalBuild = true;\n"
 	"    allowSubstitutes = false;\n"
 	"  };\n"
-	"in if missing != [ ] then { inherit missing; names = all; }\n"
+	"in if missing != [ ] then { inherit missing types; names = all; }\n"
 	"else if images != [ ] then { inherit images; }\n"
 	"else {\n"
 	"  part = \"\";\n"
@@ -158,41 +160,124 @@ static int read_strings(struct json_object *json, const char *key,
 	return 0;
 }
 
-static int tell_missing(struct json_object *json, const char *flake_name,
-			const char *set, const char *system,
-			const char *const *missing, size_t nr, struct err *err)
+/* What a set of outputs lacks; without json the flake has no such set. */
+struct lack {
+	const char *set;
+	struct json_object *json;
+	/* All borrow from json. */
+	const char **missing, **types, **names;
+	size_t nr, nr_types, nr_names;
+};
+
+static void lack_release(struct lack *lack)
 {
+	json_object_put(lack->json);
+	free(lack->missing);
+	free(lack->types);
+	free(lack->names);
+}
+
+static int lack_read(struct lack *lack, struct err *err)
+{
+	if (read_strings(lack->json, "missing", &lack->missing, &lack->nr,
+			 err) ||
+	    read_strings(lack->json, "types", &lack->types, &lack->nr_types,
+			 err) ||
+	    read_strings(lack->json, "names", &lack->names, &lack->nr_names,
+			 err))
+		return -1;
+	if (lack->nr_types == lack->nr)
+		return 0;
+	return err_set(err, ERR_MALFORMED,
+		       EVAL ": key 'types': expected one for each that is "
+			    "missing");
+}
+
+#define SETS 2
+
+/* What has the name without being a package, or "". */
+static const char *type_of(const struct lack *lacks, const char *name)
+{
+	for (size_t i = 0; i < SETS; i++)
+		for (size_t j = 0; j < lacks[i].nr; j++)
+			if (!strcmp(lacks[i].missing[j], name) &&
+			    *lacks[i].types[j])
+				return lacks[i].types[j];
+	return "";
+}
+
+/* The names of all sets and the one of ours, in order, each once. */
+static const char **all_names(const struct lack *lacks, size_t *nr)
+{
+	const char **names;
+	size_t all = 0;
+
+	names = xcalloc(lacks[0].nr_names + lacks[1].nr_names + 1,
+			sizeof(*names));
+	for (size_t i = 0; i < SETS; i++)
+		for (size_t j = 0; j < lacks[i].nr_names; j++)
+			names[all++] = lacks[i].names[j];
+	names[all++] = "shell";
+	qsort(names, all, sizeof(*names), compare);
+	*nr = 0;
+	for (size_t i = 0; i < all; i++)
+		if (!*nr || strcmp(names[*nr - 1], names[i]))
+			names[(*nr)++] = names[i];
+	return names;
+}
+
+/* One that is in the other set, where another is missing, is not meant. */
+static void add_nearest(struct strbuf *out, const char *name,
+			const char *const *names, size_t nr)
+{
+	autofree const char **others = xcalloc(nr, sizeof(*others));
+	size_t nr_others = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		if (strcmp(names[i], name) != 0)
+			others[nr_others++] = names[i];
+	nearest_names(out, name, others, nr_others, NEAREST);
+}
+
+/* The set that lacks the least is told; the names of all may be meant. */
+static int tell_missing(const struct lack *lacks, const char *flake_name,
+			const char *system, struct err *err)
+{
+	const struct lack *least = lacks[0].json ? &lacks[0] : &lacks[1];
 	autofree const char **names = NULL;
 	autostrbuf text = STRBUF_INIT;
 	size_t nr_names;
 
-	if (read_strings(json, "names", &names, &nr_names, err))
-		return -1;
-	for (size_t i = 0; i < nr; i++) {
+	if (lacks[1].json && lacks[1].nr < least->nr)
+		least = &lacks[1];
+	names = all_names(lacks, &nr_names);
+	for (size_t i = 0; i < least->nr; i++) {
+		const char *name = least->missing[i];
+		const char *type = type_of(lacks, name);
 		autostrbuf near = STRBUF_INIT;
 
-		nearest_names(&near, missing[i], names, nr_names, NEAREST);
-		strbuf_addf(&text, "%s%s%s%s%s", i ? ", no package " : "",
-			    missing[i], near.len ? " (nearest: " : "", near.buf,
-			    near.len ? ")" : "");
+		if (!*type)
+			add_nearest(&near, name, names, nr_names);
+		strbuf_addf(&text, "%s%s", i ? ", no package " : "", name);
+		if (*type)
+			strbuf_addf(&text, " (it is %s)",
+				    flake_type_text(type));
+		else if (near.len)
+			strbuf_addf(&text, " (nearest: %s)", near.buf);
 	}
 	return err_set(err, ERR_UNKNOWN, "%s has no package %s in %s.%s",
-		       flake_name, text.buf, set, system);
+		       flake_name, text.buf, least->set, system);
 }
 
 static int read_output(struct json_object *json, const char *flake_name,
 		       const char *set, const char *system,
 		       struct flake_output *output, struct err *err)
 {
-	autofree const char **missing = NULL, **images = NULL;
-	size_t nr_missing, nr_images;
+	autofree const char **images = NULL;
+	size_t nr_images;
 
-	if (read_strings(json, "missing", &missing, &nr_missing, err) ||
-	    read_strings(json, "images", &images, &nr_images, err))
+	if (read_strings(json, "images", &images, &nr_images, err))
 		return -1;
-	if (nr_missing)
-		return tell_missing(json, flake_name, set, system, missing,
-				    nr_missing, err);
 	if (nr_images)
 		return err_set(err, ERR_REFUSED,
 			       "%s of %s is an image, and only packages can "
@@ -204,25 +289,29 @@ static int read_output(struct json_object *json, const char *flake_name,
 	return 0;
 }
 
+/* Look in the set of outputs of a lack: 1 found, 0 not there, -1 and err. */
 static int find_in(struct nix *nix, const struct flake_pin *pin,
-		   const char *set, const char *flake_name, const char *system,
-		   const char *function, struct flake_output *output,
-		   struct err *err)
+		   struct lack *lack, const char *flake_name,
+		   const char *system, const char *function,
+		   struct flake_output *output, struct err *err)
 {
 	autofree char *installable =
-		xasprintf("%s#%s.%s", pin->url, set, system);
-	autojson *json = NULL;
+		xasprintf("%s#%s.%s", pin->url, lack->set, system);
 
-	if (nix_eval(nix, installable, function, &json, err)) {
-		if (err->code == ERR_NIX &&
-		    strstr(err->msg, "does not provide attribute"))
-			return err_set(err, ERR_UNKNOWN,
-				       "%s has neither packages nor "
-				       "legacyPackages of %s",
-				       flake_name, system);
+	if (nix_eval(nix, installable, function, &lack->json, err))
+		return err->code == ERR_NIX &&
+				       strstr(err->msg,
+					      "does not provide attribute")
+			       ? 0
+			       : -1;
+	if (lack_read(lack, err))
 		return -1;
-	}
-	return read_output(json, flake_name, set, system, output, err);
+	if (lack->nr)
+		return 0;
+	return read_output(lack->json, flake_name, lack->set, system, output,
+			   err)
+		       ? -1
+		       : 1;
 }
 
 int composition_find(struct nix *nix, const struct flake_pin *pin,
@@ -230,23 +319,26 @@ int composition_find(struct nix *nix, const struct flake_pin *pin,
 		     const char *composition, struct flake_output *output,
 		     struct err *err)
 {
-	static const char *const sets[] = { "packages", "legacyPackages" };
+	struct lack lacks[SETS] = { { .set = "packages" },
+				    { .set = "legacyPackages" } };
 	autostrbuf function = STRBUF_INIT;
-	struct err missing = ERR_INIT;
+	int rc = 0;
 
 	*output = (struct flake_output)FLAKE_OUTPUT_INIT;
 	format_function(&function, composition);
-	for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
+	for (size_t i = 0; i < SETS && !rc; i++) {
 		*err = (struct err)ERR_INIT;
-		if (!find_in(nix, pin, sets[i], flake_name, system,
-			     function.buf, output, err))
-			return 0;
-		if (err->code != ERR_UNKNOWN)
-			return -1;
-		/* What packages lacks is told, unless there are none. */
-		if (!missing.code || strstr(missing.msg, " has neither "))
-			missing = *err;
+		rc = find_in(nix, pin, &lacks[i], flake_name, system,
+			     function.buf, output, err);
 	}
-	*err = missing;
-	return -1;
+	if (!rc && !lacks[0].json && !lacks[1].json)
+		rc = err_set(err, ERR_UNKNOWN,
+			     "%s has neither packages nor legacyPackages of "
+			     "%s",
+			     flake_name, system);
+	else if (!rc)
+		rc = tell_missing(lacks, flake_name, system, err);
+	for (size_t i = 0; i < SETS; i++)
+		lack_release(&lacks[i]);
+	return rc < 0 ? -1 : 0;
 }

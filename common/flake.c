@@ -191,8 +191,7 @@ static int ignore_case(struct attribute *a, size_t depth,
 	return 1;
 }
 
-/* What is there and no derivation, by Nix's name for its type. */
-static const char *type_text(const char *type)
+const char *flake_type_text(const char *type)
 {
 	static const struct {
 		const char *type, *text;
@@ -229,13 +228,13 @@ static int no_such_attribute(const struct attribute *a, size_t depth,
 	if (type && depth == a->nr)
 		return err_set(err, ERR_UNKNOWN,
 			       "%s of %s is %s, not a derivation%s%s%s", path,
-			       flake_name, type_text(type),
+			       flake_name, flake_type_text(type),
 			       near.len ? " (in it: " : "", near.buf,
 			       near.len ? ")" : "");
 	if (type)
 		return err_set(err, ERR_UNKNOWN,
 			       "%s has no package %s: %s is %s", flake_name,
-			       path, end, type_text(type));
+			       path, end, flake_type_text(type));
 	return err_set(err, ERR_UNKNOWN, "%s has no package %s%s%s%s",
 		       flake_name, path, near.len ? " (nearest: " : "",
 		       near.buf, near.len ? ")" : "");

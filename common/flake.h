@@ -42,6 +42,9 @@ MUST_CHECK int flake_find_output(struct nix *nix, const struct flake_pin *pin,
 				 const char *attribute,
 				 struct flake_output *output, struct err *err);
 
+/* What is there and no derivation, by Nix's name for its type. */
+const char *flake_type_text(const char *type);
+
 /*
  * The names of the flake's packages of system, sorted; *nr of them. The
  * caller frees each and the array.

@@ -32,6 +32,7 @@ FLAKE = """{
         image = pkgs.bash // {
           conf = pkgs.writeText "image-conf.json" "{}";
         };
+        nested = { jq = pkgs.jq; };
         salted = pkgs.writeTextDir "etc/salt" (builtins.readFile ./salt);
       };
       legacyPackages.x86_64-linux = pkgs;
@@ -131,6 +132,15 @@ def test_unknown_packages_are_named(composed):
     text = error(composed, "pkgs/bsh/coreutils/gzpi")
     assert "no package bsh (nearest: bash" in text
     assert "no package gzpi (nearest: gzip" in text
+    text = error(composed, "pkgs/nested/shel/jq")
+    assert "no package nested (it is a set of others)" in text
+    assert "no package shel (nearest: mkShell, shell" in text
+
+
+def test_names_of_both_sets_are_near(composed):
+    """legacyPackages has util-linux, which packages has not."""
+    assert "(nearest: util-linux" in error(composed, "pkgs/jq/util-linx")
+    assert error(composed, "pkgs/util-linux/gzpi").count("no package") == 1
 
 
 @pytest.mark.parametrize("name,text", (
