@@ -306,7 +306,7 @@ int conf_matches(const char *file, struct err *err)
 	if (rc <= 0)
 		return rc;
 	if (json_read(&conf.json, fd, CONF_MAX, file, &why))
-		return why.code == ERR_SYSTEM ? (*err = why, -1) : 0;
+		return why.code == ERR_MALFORMED ? 0 : (*err = why, -1);
 	rc = has(&conf, "store_layers") || has(&conf, "customisation_layer") ||
 	     (has(&conf, "roots") && has(&conf, "maxLayers"));
 	conf_release(&conf);

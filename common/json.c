@@ -21,7 +21,19 @@ struct parser {
 	const char *p, *end, *start;
 	const char *name;
 	struct err *err;
+	size_t memory_max, memory; /* bytes: what may be taken, and is */
 };
+
+/*
+ * What json-c and malloc() take, in bytes, rounded up: an object has a table
+ * of 16 members from the start, an array one of 32 values, and a table that
+ * grows is there twice for a while.
+ */
+#define OBJECT_MEMORY 736
+#define MEMBER_MEMORY 192
+#define ARRAY_MEMORY  304
+#define VALUE_MEMORY  96
+#define TEXT_MEMORY   32 /* of a number, for its text */
 
 /* Where in the document the parser is, for messages: a key or an index. */
 struct place {
@@ -78,6 +90,22 @@ static void *semantic(struct parser *ps, const struct place *at,
 	else
 		err_set(ps->err, ERR_MALFORMED, "%s: %s", ps->name, message);
 	return NULL;
+}
+
+/* Take so many bytes for a value. A MB of "{}," is 270 MB of objects. */
+static bool take_memory(struct parser *ps, const struct place *at, size_t bytes)
+{
+	autofree char *message = NULL;
+
+	if (bytes <= ps->memory_max - ps->memory) {
+		ps->memory += bytes;
+		return true;
+	}
+	message = xasprintf("more values than %zu MiB of memory hold",
+			    ps->memory_max >> 20);
+	semantic(ps, at, message);
+	ps->err->code = ERR_REFUSED;
+	return false;
 }
 
 static void skip_space(struct parser *ps)
@@ -264,6 +292,8 @@ static struct json_object *parse_number(struct parser *ps,
 		if (!skip_digits(ps))
 			return syntax(ps, "a digit in the exponent");
 	}
+	if (!take_memory(ps, at, TEXT_MEMORY + (size_t)(ps->p - start)))
+		return NULL;
 	text = xstrndup(start, (size_t)(ps->p - start));
 	if (!real)
 		return new_integer(ps, at, text);
@@ -276,9 +306,12 @@ static struct json_object *parse_number(struct parser *ps,
 static struct json_object *parse_array(struct parser *ps,
 				       const struct place *at)
 {
-	autojson *array = json_object_new_array();
+	autojson *array = NULL;
 	struct place inner = { .parent = at, .depth = at->depth + 1 };
 
+	if (!take_memory(ps, at, ARRAY_MEMORY))
+		return NULL;
+	array = json_object_new_array();
 	skip_space(ps);
 	if (take(ps, ']'))
 		return steal_ptr(&array);
@@ -307,7 +340,8 @@ static void *parse_pair(struct parser *ps, const struct place *at,
 	struct place inner = { .parent = at, .depth = at->depth + 1 };
 	struct json_object *value;
 
-	if (!parse_string(ps, at, &key))
+	if (!parse_string(ps, at, &key) ||
+	    !take_memory(ps, at, MEMBER_MEMORY + key.len))
 		return NULL;
 	inner.key = key.buf;
 	if (strlen(key.buf) != key.len)
@@ -329,8 +363,11 @@ static void *parse_pair(struct parser *ps, const struct place *at,
 static struct json_object *parse_object(struct parser *ps,
 					const struct place *at)
 {
-	autojson *object = json_object_new_object();
+	autojson *object = NULL;
 
+	if (!take_memory(ps, at, OBJECT_MEMORY))
+		return NULL;
+	object = json_object_new_object();
 	skip_space(ps);
 	if (take(ps, '}'))
 		return steal_ptr(&object);
@@ -358,6 +395,8 @@ static struct json_object *parse_value(struct parser *ps,
 
 	if (at->depth > JSON_DEPTH_MAX)
 		return semantic(ps, at, "nested too deep");
+	if (!take_memory(ps, at, VALUE_MEMORY))
+		return NULL;
 	if (take(ps, '{'))
 		return parse_object(ps, at);
 	if (take(ps, '['))
@@ -372,21 +411,22 @@ static struct json_object *parse_value(struct parser *ps,
 		return parse_number(ps, at);
 	if (ps->p == ps->end || *ps->p != '"')
 		return syntax(ps, "a value");
-	if (!parse_string(ps, at, &text))
+	if (!parse_string(ps, at, &text) || !take_memory(ps, at, text.len))
 		return NULL;
 	if (text.len > INT32_MAX)
 		return semantic(ps, at, "a string of more than 2 GiB");
 	return json_object_new_string_len(text.buf, (int)text.len);
 }
 
-int json_parse(struct json_object **json, const char *text, size_t len,
-	       const char *name, struct err *err)
+int json_parse_large(struct json_object **json, const char *text, size_t len,
+		     size_t memory_max, const char *name, struct err *err)
 {
 	struct parser ps = { .p = text,
 			     .start = text,
 			     .end = text + len,
 			     .name = name,
-			     .err = err };
+			     .err = err,
+			     .memory_max = memory_max };
 	struct place top = { .depth = 0 };
 	autojson *value = NULL;
 
@@ -402,6 +442,12 @@ int json_parse(struct json_object **json, const char *text, size_t len,
 	}
 	*json = steal_ptr(&value);
 	return 0;
+}
+
+int json_parse(struct json_object **json, const char *text, size_t len,
+	       const char *name, struct err *err)
+{
+	return json_parse_large(json, text, len, JSON_MEMORY_MAX, name, err);
 }
 
 int json_read(struct json_object **json, int fd, size_t max, const char *name,

@@ -37,6 +37,12 @@
 #define BUILD_LOG_MAX	      (64u << 20)
 /* git ls-remote: some repositories have 500,000 refs. */
 #define REFS_MAX	      (64u << 20)
+/* What a document's values take, as json-c keeps them: 800 bytes for a "{}".
+ * The largest lock files and lists of names are a tenth of it. */
+#define JSON_MEMORY_MAX	      (96u << 20)
+/* The same of nix path-info, which only real store paths make large: it is
+ * counted as 3 to 6 KB a path, so this is above 100,000 of them. */
+#define CLOSURE_MEMORY_MAX    (1024u << 20)
 /* JSON nested deeper is no conf of this world, and costs stack. */
 #define JSON_DEPTH_MAX	      64
 /* A path in a store path: the kernel takes no longer one in a call. */

@@ -463,7 +463,8 @@ int nix_closure(struct nix *nix, const char *store_path,
 	argv[n++] = store_path;
 	argv[n++] = NULL;
 	if (run(nix, &r, &out, err) ||
-	    json_parse(&json, out.buf, out.len, "nix path-info", err))
+	    json_parse_large(&json, out.buf, out.len, CLOSURE_MEMORY_MAX,
+			     "nix path-info", err))
 		return -1;
 	return closure_read(closure, json, err);
 }

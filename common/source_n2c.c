@@ -63,7 +63,7 @@ static int read_json(struct json_object **json, const char *file,
 			       "%u at most",
 			       file, (intmax_t)st.st_size, CONF_MAX);
 	if (json_read(json, fd, CONF_MAX, file, &why))
-		return why.code == ERR_SYSTEM ? (*err = why, -1) : 0;
+		return why.code == ERR_MALFORMED ? 0 : (*err = why, -1);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (!json_object_object_get_ex(*json, keys[i], NULL))
 			return 0;

@@ -179,6 +179,25 @@ def archive_config_of_100_mb(dest):
     return "config.json has more than"
 
 
+def many(key, value, megabytes):
+    """JSON of so many MB whose key has values of a few bytes, which take a
+    hundred times that in memory."""
+    values = value * (megabytes * 1_000_000 // len(value))
+    return b'{"%s": [%s]}' % (key, values[:-1])
+
+
+def archive_config_of_many_values(dest):
+    write(dest, members(config=many(b"x", b"{},", 16)))
+    compress(dest)
+    return "more values than 96 MiB of memory hold"
+
+
+def archive_manifest_of_many_values(dest):
+    write(dest, members(manifest=b"[" + many(b"x", b"[],", 4) + b"]"))
+    compress(dest)
+    return "more values than 96 MiB of memory hold"
+
+
 def zeros(count, head=b""):
     """A gzip of head and that many MiB of zeros. Each is compressed to the
     same bytes; the checksum at the end is never reached."""
@@ -558,6 +577,11 @@ def n2c_json_of_100_mb(dest):
         f.write(b'{"version": 1, "image-config": {}, "layers": [')
         f.truncate(100_000_000)
     return "a JSON of 100000000 bytes"
+
+
+def n2c_many_values(dest):
+    dest.write_bytes(many(b"layers", b"{},", 16))
+    return "more values than 96 MiB of memory hold"
 
 
 def n2c_parent_path(dest):

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -149,6 +150,73 @@ static void test_depth(void **state)
 	assert_non_null(strstr(err.msg, "nested too deep"));
 }
 
+static size_t allocated(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+/* Bytes that nr values take; 0 and err if they are more than max. */
+static size_t memory_of(const char *format, size_t nr, size_t max,
+			struct err *err)
+{
+	autostrbuf text = STRBUF_INIT;
+	autojson *json = NULL;
+	bool member = *format == ':';
+	size_t before;
+
+	strbuf_addch(&text, member ? '{' : '[');
+	for (size_t i = 0; i < nr; i++) {
+		strbuf_addstr(&text, i ? "," : "");
+		if (member)
+			strbuf_addf(&text, "\"%07zu\"", i);
+		strbuf_addstr(&text, format);
+	}
+	strbuf_addch(&text, member ? '}' : ']');
+	before = allocated();
+	if (json_parse_large(&json, text.buf, text.len, max, "t", err))
+		return 0;
+	return allocated() - before + 1;
+}
+
+/* What is counted is above what malloc() gave, and not many times that. */
+static void test_memory(void **state)
+{
+	static const struct {
+		const char *value; /* of a member, with a colon before it */
+		size_t memory;	   /* of one, as it is counted */
+	} cases[] = {
+		{ "{}", 832 },
+		{ "[]", 400 },
+		{ "1", 96 + 33 },
+		{ "1.5", 96 + 35 },
+		{ "true", 96 },
+		{ "null", 96 },
+		{ "\"0123456789012345678901234567890123456789\"", 136 },
+		{ "{\"a\":[{\"b\":1}]}",
+		  832 + 193 + 400 + 832 + 193 + 96 + 33 },
+		{ ":0", 192 + 7 + 96 + 33 },
+		{ ":{}", 192 + 7 + 832 },
+	};
+	const size_t max = 4u << 20;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		size_t nr = max / cases[i].memory;
+		struct err err = ERR_INIT;
+		size_t taken = memory_of(cases[i].value, nr - 10, max, &err);
+
+		if (!taken || taken > max)
+			fail_msg("%s: %zu bytes: %s", cases[i].value, taken,
+				 err.msg);
+		assert_int_equal(memory_of(cases[i].value, nr + 1, max, &err),
+				 0);
+		assert_int_equal(err.code, ERR_REFUSED);
+		assert_non_null(strstr(
+			err.msg, "more values than 4 MiB of memory hold"));
+	}
+}
+
 static void test_getters(void **state)
 {
 	autojson *json = parse("{\"s\":\"x\",\"i\":7,\"b\":true,\"a\":[],"
@@ -251,6 +319,7 @@ int main(void)
 		cmocka_unit_test(test_refuses),
 		cmocka_unit_test(test_nul_is_no_end),
 		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_getters),
 		cmocka_unit_test(test_getters_refuse),
 		cmocka_unit_test(test_read),
