@@ -163,7 +163,7 @@ static int explain(struct nix *nix, const struct spawn_run *r, int status,
 			       (intmax_t)r->data_max >> 20);
 	fail(nix, r->name ? r->name : r->argv[0], status, err);
 	if (!nix->import_from_derivation &&
-	    strstr(said, "allow-import-from-derivation"))
+	    strstr(said, "allow-import-from-derivation' is disabled"))
 		return err_wrap(err, "the flake builds while it is evaluated, "
 				     "which import-from-derivation = yes in "
 				     "flakehub.conf would allow");
