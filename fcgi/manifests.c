@@ -153,12 +153,32 @@ static enum answer send_image(const struct service *service,
 	return ANSWER_NOW;
 }
 
+/*
+ * The line of a failure that says why: the first. Newer Nix (2.26 does) has
+ * "error:" alone there, then what it was doing, and "error: why" at last.
+ */
+static const char *reason_line(const char *msg)
+{
+	static const char mark[] = "error: ";
+	const char *found = msg, *line = msg;
+
+	if (strncmp(msg, "error:\n", strlen("error:\n")))
+		return msg;
+	while ((line = strchr(line, '\n'))) {
+		line += 1 + strspn(line + 1, " ");
+		if (!strncmp(line, mark, strlen(mark)))
+			found = line;
+	}
+	return found;
+}
+
 static enum answer send_stale(const struct service *service,
 			      const struct call *call,
 			      struct standing *standing,
 			      const struct err *failure,
 			      struct response *response)
 {
+	const char *reason = reason_line(failure->msg);
 	char image[ORDER_STR_SIZE];
 	autostrbuf text = STRBUF_INIT;
 
@@ -168,7 +188,7 @@ static enum answer send_stale(const struct service *service,
 	/* The reason alone: the warning is one line of limited length. */
 	strbuf_addf(&text, "%s is %jd s old; making it anew failed: ", image,
 		    (intmax_t)standing->age);
-	text_clean(&text, failure->msg, strcspn(failure->msg, "\n"));
+	text_clean(&text, reason, strcspn(reason, "\n"));
 	if (text.len > 1024)
 		text.buf[1024] = 0;
 	response_quoted_field(response, "Warning", "299 - ", text.buf);

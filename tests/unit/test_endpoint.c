@@ -63,6 +63,11 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* As Nix 2.26 says it. */
+#define FAILURE                                                                \
+	"error:\n       \u2026 while calling the 'throw' builtin\n\n"          \
+	"       error: it failed"
+
 /* Into the cache, as resolved age seconds ago, unless age is ABSENT. */
 #define ABSENT (-99999)
 static void put_image(struct fixture *f, const struct tag *tag, int64_t age)
@@ -88,7 +93,7 @@ static void put_failure(struct fixture *f, const struct order *order,
 
 	if (age == ABSENT)
 		return;
-	err_set(&failure.err, code, "it failed");
+	err_set(&failure.err, code, FAILURE);
 	order_key(order, &key);
 	if (cache_put_failure(&f->cache, &key, &failure, &err))
 		fail_msg("%s", err.msg);
@@ -122,7 +127,7 @@ static void play(struct fixture *f, const struct scenario *s)
 			     .turn = s->turn,
 			     .failure = &failure };
 
-	err_set(&failure, s->code, "it failed");
+	err_set(&failure, s->code, FAILURE);
 	assert_int_equal(request_parse(&request, params, &response), 0);
 	assert_int_equal(
 		tag_parse(&target.reference.tag, s->tag, strlen(s->tag), &err),
@@ -137,6 +142,8 @@ static void play(struct fixture *f, const struct scenario *s)
 	check(s->name, response.status == s->status);
 	check(s->name, (strstr(response.fields.buf, "Warning: 299 - ") !=
 			NULL) == s->warns);
+	check(s->name, !s->warns || strstr(response.fields.buf,
+					   "anew failed: error: it failed\""));
 	if (s->status == 200)
 		check_str(s->name, response.body.buf, MANIFEST);
 	else
