@@ -157,18 +157,26 @@ exit $status
 """
 
 
-def test_collected_between_evaluation_and_build(store, make_registry, fresh,
-                                                directory):
-    """The derivation is gone when it is to be built."""
+def pull_through(wrapper, store, make_registry, fresh, directory):
+    """hello is pulled, with the wrapper for nix: the registry, and the file
+    that has a dot for each evaluation."""
     folder, count = directory / "wrappers", directory / "count"
     folder.mkdir()
-    (folder / "nix").write_text(WRAPPER.format(count=count))
+    (folder / "nix").write_text(wrapper.format(count=count))
     (folder / "nix").chmod(0o755)
     registry = make_registry(
         fresh(), settings=[PLAIN, "sandbox-eval = no"],
         prefix=store.prefix, environment=nix.environment(
             directory, path=f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin"))
     pull(registry, "hello")
+    return registry, count
+
+
+def test_collected_between_evaluation_and_build(store, make_registry, fresh,
+                                                directory):
+    """The derivation is gone when it is to be built."""
+    registry, count = pull_through(WRAPPER, store, make_registry, fresh,
+                                   directory)
     assert count.read_text().count(".") == 3
     assert_whole(registry.cache)
 
@@ -199,15 +207,8 @@ exec /usr/bin/nix "$@"
 def test_collected_before_evaluation(store, make_registry, fresh, directory):
     """The copy of the flake's folder is gone, or going, when it is to be
     evaluated: it is copied once more, and held."""
-    folder, count = directory / "wrappers", directory / "count"
-    folder.mkdir()
-    (folder / "nix").write_text(SOURCE_WRAPPER.format(count=count))
-    (folder / "nix").chmod(0o755)
-    registry = make_registry(
-        fresh(), settings=[PLAIN, "sandbox-eval = no"],
-        prefix=store.prefix, environment=nix.environment(
-            directory, path=f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin"))
-    pull(registry, "hello")
+    registry, count = pull_through(SOURCE_WRAPPER, store, make_registry, fresh,
+                                   directory)
     assert count.read_text().count(".") == 2
     # The root that held it has gone.
     assert len(list((registry.cache / "roots").iterdir())) == 1
