@@ -9,7 +9,7 @@ import resource
 import shutil
 import tempfile
 
-from .process import Process, run, wait_for
+from .process import Process, Result, run, wait_for
 from .webserver import program
 
 _numbers = itertools.count(1)
@@ -108,10 +108,22 @@ class Podman:
         return self._podman("pull", *args, reference, seconds=seconds)
 
     def run(self, reference, *args, pull=False):
+        """By the container's log: what a short one prints is, now and then,
+        not seen by the podman that is attached to it."""
         how = ["--tls-verify=false", "--pull=always", "--quiet"] if pull \
             else ["--pull=never"]
-        return self._podman("run", "--rm", "--network=none", *how,
-                            *_limits(), reference, *args)
+        started = self._podman("run", "--detach", "--log-driver=k8s-file",
+                               "--network=none", *how, *_limits(), reference,
+                               *args)
+        if started.status:
+            return started
+        container = started.out.split()[-1]
+        try:
+            status = self._podman("wait", container).ok().out
+            log = self._podman("logs", container).ok()
+        finally:
+            self._podman("rm", "--force", container)
+        return Result(started.argv, int(status), log.out, log.err)
 
     def inspect(self, reference):
         out = self._podman("image", "inspect", reference).ok().out
