@@ -146,7 +146,7 @@ def test_pull_and_run(registry, client_of, client, name):
     assert lines is None and out[1:] == [GREETING] or out == lines
 
 
-def test_image_id_is_that_of_docker_load(registry, kinds):
+def test_image_id_is_that_of_the_reference(registry, kinds):
     """The same whether the conf was found beside, or in the script."""
     conf = nix.references(nix.build(kinds, "stream-built"), "-conf.json")
     with open(conf, encoding="utf-8") as f:
@@ -154,6 +154,22 @@ def test_image_id_is_that_of_docker_load(registry, kinds):
     for name in ("stream", "stream-built", "layered"):
         manifest, _ = registry.manifest(name)
         assert manifest["config"]["digest"] == fetch.digest(expected), name
+
+
+def test_image_id_of_docker_load(registry, kinds, client_of):
+    """docker's own, of what the script prints; and of what it pulls here."""
+    docker = client_of("docker")
+    script = nix.build(kinds, "stream-built")
+    docker.load(script).ok()
+    loaded = docker.inspect("image:1")
+    assert docker.run("image:1").ok().out.splitlines() == \
+        ["hello conf", GREETING]
+    docker.remove("image:1")
+    for name in ("stream", "stream-built", "layered"):
+        image = registry.reference(name, "latest")
+        docker.pull(image).ok()
+        assert docker.inspect(image) == loaded, name
+        docker.remove(image)
 
 
 def test_made_again_without_the_script(make_registry, kinds, directory):

@@ -71,6 +71,12 @@ class Docker:
     def save(self, reference, file):
         return self._docker("save", "-o", file, reference)
 
+    def load(self, command):
+        """What a command line for the shell prints."""
+        return run(["sh", "-c", f'{command} | "$@"', "sh",
+                    program("docker"), "--config", self.config,
+                    "-H", self.host, "load", "-q"], seconds=900)
+
     def remove(self, reference):
         self._docker("image", "rm", "-f", reference)
 
