@@ -9,6 +9,8 @@ from harness import clients, nix, process
 from harness.registry import Registry
 from harness.webserver import SERVERS
 
+import fastcgi
+
 process.become_subreaper()
 
 # The process ids of what serves all tests of a session.
@@ -119,6 +121,24 @@ def client_of(session_directory):
     yield get
     for client in started.values():
         client.stop()
+
+
+@pytest.fixture
+def fcgi(directory):
+    """fcgi(settings, hold_ms): a fastcgi.Server. It must end as it should."""
+    servers = []
+
+    def start(*settings, **more):
+        servers.append(fastcgi.Server(directory, settings, **more))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if server.popen.poll() is None:
+            assert server.stop() == 0, server.output()
+        else:
+            server.clean()
+        assert "Sanitizer" not in server.output(), server.output()
 
 
 def _strays(before):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A builder that misbehaves as a test wants, for test_fcgi_raw.py alone.
+"""A builder that misbehaves as a test wants, for the tests test_fcgi_* alone.
 
 fakebuilder.py DIRECTORY CACHE build --config FILE IMAGE
 

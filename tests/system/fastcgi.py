@@ -21,6 +21,8 @@ import fakebuilder
 
 HERE = pathlib.Path(__file__).resolve().parent
 URL = "github:me/infra"
+WEB = "/v2/web/manifests/latest"
+DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 BEGIN, ABORT, END, PARAMS, STDIN, STDOUT, STDERR = range(1, 8)
 
@@ -206,3 +208,23 @@ class Server:
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
         wait_for("builders end", lambda: not self.builders())
+
+
+def published(server, name="web", **more):
+    """An image in the cache: the digests of config, layer, manifest."""
+    return ["sha256:" + digest
+            for digest in fakebuilder.publish(server.cache, name, **more)]
+
+
+def wait_builds(server, n, image=None):
+    wait_for(f"{n} builds", lambda: server.builds(image) >= n)
+
+
+def age(server, seconds, name="web"):
+    """The image's tag was resolved so long ago."""
+    published(server, name, resolved=int(time.time()) - seconds)
+
+
+def forget(server, digest):
+    hex_ = digest.partition(":")[2]
+    (server.cache / "blobs/sha256" / hex_[:2] / hex_).unlink()

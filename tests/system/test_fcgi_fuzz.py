@@ -4,13 +4,12 @@ of it, or other."""
 
 import concurrent.futures
 import os
-import re
 import struct
 
 import pytest
 
-from harness.process import is_alive, wait_for
-from harness.registry import BUILD
+from harness.process import is_alive, rss, wait_for
+from harness.registry import SANITIZED
 
 import fakebuilder
 import fcgifuzz
@@ -19,16 +18,10 @@ from fastcgi import PARAMS, STDIN, Server, begin, record
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "300"))
 SEED = os.environ.get("FUZZ_SEED", "1")
 CLIENTS = 8
-SANITIZED = "-" in BUILD.name
 # Heaps of eight threads, after the largest requests that there are.
 GROWTH_MAX = 24 << 20
 
 pytestmark = pytest.mark.sanitized
-
-
-def rss(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as f:
-        return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1]) * 1024
 
 
 def descriptors(pid):

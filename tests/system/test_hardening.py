@@ -11,11 +11,11 @@ import pytest
 from harness import ROOT, nix
 from harness.git import Repository
 from harness.process import Process, descendants, run, wait_for
-from harness.registry import BUILD, FLAKEHUB, RESPONDER
+from harness.registry import FLAKEHUB, RESPONDER, SANITIZED
 
 from fastcgi import Pending, request_bytes
 
-PLAIN = pytest.mark.skipif("-" in BUILD.name,
+PLAIN = pytest.mark.skipif(SANITIZED,
                            reason="a build that is not installed")
 
 

@@ -6,6 +6,7 @@ behind becomes its child, and is found."""
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import time
@@ -74,6 +75,12 @@ def descendants(of=None, without=()):
 
 def is_alive(pid):
     return table().get(pid, (0, "Z", ""))[1] not in "ZX"
+
+
+def rss(pid):
+    """Its resident memory, in bytes."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1]) * 1024
 
 
 def kill(pid, number):

@@ -15,6 +15,9 @@ from .webserver import SENDFILE, WebServer, program
 BUILD = ROOT / os.environ.get("FLAKEHUB_BUILD", "build")
 FLAKEHUB = BUILD / "flakehub"
 RESPONDER = BUILD / "flakehub.fcgi"
+# Variants of the programs have folders of their own: build-thread.
+SANITIZED = "-" in BUILD.name
+
 
 class Registry:
     """Started at once. `settings` are lines "key = value" of the settings
