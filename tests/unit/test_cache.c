@@ -5,51 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/cache.h"
 #include "common/cachefile.h"
+#include "tests/unit/cachefixture.h"
 #include "tests/unit/scratch.h"
 
 #include "common/banned.h"
-
-struct fixture {
-	char *dir;
-	struct cache cache;
-};
-
-static int setup(void **state)
-{
-	struct fixture *f = xcalloc(1, sizeof(*f));
-	struct err err = ERR_INIT;
-
-	f->dir = scratch_make();
-	if (cache_open(&f->cache, f->dir, CACHE_WRITE, &err))
-		fail_msg("%s", err.msg);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	cache_release(&f->cache);
-	scratch_remove(f->dir);
-	free(f);
-	return 0;
-}
-
-static struct repository_name name_of(const char *s)
-{
-	struct repository_name name;
-	struct err err;
-
-	assert_int_equal(repository_name_parse(&name, s, strlen(s), &err), 0);
-	return name;
-}
 
 static struct tag tag_of(const char *s)
 {
@@ -66,7 +32,7 @@ static struct tag tag_of(const char *s)
  */
 static void test_tmp_is_shared(void **state)
 {
-	struct fixture *f = *state;
+	struct cachefixture *f = *state;
 	struct err err = ERR_INIT;
 
 	for (int i = 0; i < 100; i++) {
@@ -100,7 +66,7 @@ static void test_tmp_names(void **state)
 
 static void test_blob(void **state)
 {
-	struct fixture *f = *state;
+	struct cachefixture *f = *state;
 	struct err err = ERR_INIT;
 	struct digest d, again;
 	autostrbuf back = STRBUF_INIT;
@@ -130,7 +96,7 @@ static void test_blob(void **state)
 
 static void test_abandoned_blob(void **state)
 {
-	struct fixture *f = *state;
+	struct cachefixture *f = *state;
 	struct err err = ERR_INIT;
 	struct digest d;
 
@@ -147,7 +113,7 @@ static void test_abandoned_blob(void **state)
 
 static void test_symlink_is_no_blob(void **state)
 {
-	struct fixture *f = *state;
+	struct cachefixture *f = *state;
 	struct err err = ERR_INIT;
 	struct digest d, other;
 	char blob[CACHE_BLOB_PATH_SIZE], target[CACHE_BLOB_PATH_SIZE];
@@ -166,7 +132,7 @@ static void test_symlink_is_no_blob(void **state)
 
 static void test_layer(void **state)
 {
-	struct fixture *f = *state;
+	struct cachefixture *f = *state;
 	struct err err = ERR_INIT;
 	struct layer layer = { .tar_size = 10240 }, back;
 	char hex[DIGEST_HEX_SIZE];
@@ -220,9 +186,10 @@ static int count(const struct repository_name *name, void *arg)
 
 static void test_images(void **state)
 {
-	struct fixture *f = *state;
+	struct cachefixture *f = *state;
 	struct err err = ERR_INIT;
-	struct repository_name web = name_of("team/web"), other = name_of("a");
+	struct repository_name web = repository_of("team/web"),
+			       other = repository_of("a");
 	struct tag latest = tag_of("latest");
 	struct image_head head = head_of("m"), head_back;
 	struct tag_record tag = { .image = head, .resolved = 1234 }, tag_back;
@@ -283,9 +250,9 @@ static void test_images(void **state)
 
 static void test_record_is_touched_when_read(void **state)
 {
-	struct fixture *f = *state;
+	struct cachefixture *f = *state;
 	struct err err = ERR_INIT;
-	struct repository_name web = name_of("web");
+	struct repository_name web = repository_of("web");
 	struct image_head head = head_of("m");
 	const struct timespec old[2] = { { .tv_sec = 1000 },
 					 { .tv_sec = 1000 } };
@@ -308,9 +275,9 @@ static void test_record_is_touched_when_read(void **state)
 
 static void test_failure(void **state)
 {
-	struct fixture *f = *state;
+	struct cachefixture *f = *state;
 	struct err err = ERR_INIT;
-	struct repository_name web = name_of("web");
+	struct repository_name web = repository_of("web");
 	struct reference ref = { .tag = tag_of("latest") };
 	struct failure failure = { .when = 99 }, back;
 	struct digest key;
@@ -331,7 +298,7 @@ static void test_failure(void **state)
 
 static void test_lock(void **state)
 {
-	struct fixture *f = *state;
+	struct cachefixture *f = *state;
 	struct err err = ERR_INIT;
 	int fd = cache_lock(&f->cache, "layer.abc", -1, &err);
 
@@ -346,7 +313,7 @@ static void test_lock(void **state)
 	close(fd);
 }
 
-static void put_version(const struct fixture *f, const char *text)
+static void put_version(const struct cachefixture *f, const char *text)
 {
 	struct err err;
 
@@ -357,7 +324,7 @@ static void put_version(const struct fixture *f, const char *text)
 
 static void test_version(void **state)
 {
-	struct fixture *f = *state;
+	struct cachefixture *f = *state;
 	struct err err = ERR_INIT;
 	struct cache again;
 
@@ -380,7 +347,7 @@ static void test_version(void **state)
 
 static void test_other_owner(void **state)
 {
-	struct fixture *f = *state;
+	struct cachefixture *f = *state;
 	struct err err = ERR_INIT;
 	struct cache again;
 
@@ -399,23 +366,68 @@ static void test_other_owner(void **state)
 	cache_release(&again);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+/* A lock that was swept while somebody waited for it is not had. */
+static void test_swept_lock(void **state)
+{
+	struct cachefixture *f = *state;
+	struct err err = ERR_INIT;
+	int first = cache_lock(&f->cache, "build.0", 0, &err), status = 0;
+	pid_t pid;
+
+	assert_true(first >= 0);
+	pid = fork();
+	if (!pid) {
+		/* Or it would go on holding what its parent holds. */
+		int rc = close(first);
+		int fd = rc ? -1 : cache_lock(&f->cache, "build.0", 5000, &err);
+		struct stat st, now;
+
+		if (fd < 0 || fstat(fd, &st) ||
+		    fstatat(f->cache.fd, "locks/build.0", &now, 0))
+			_exit(1);
+		_exit(st.st_ino == now.st_ino && st.st_nlink == 1 ? 0 : 2);
+	}
+	usleep(100000);
+	assert_int_equal(unlinkat(f->cache.fd, "locks/build.0", 0), 0);
+	close(first);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void test_refresh(void **state)
+{
+	struct cachefixture *f = *state;
+	struct err err = ERR_INIT;
+	autocache again = CACHE_INIT;
+	struct digest digest;
+
+	assert_int_equal(cache_refresh(&f->cache, &err), 0);
+	scratch_remove(xstrdup(f->dir));
+	assert_int_equal(cache_refresh(&f->cache, &err), 0);
+	assert_int_equal(cache_open(&again, f->dir, CACHE_WRITE, &err), 0);
+	assert_int_equal(cache_put_blob(&again, "abc", 3, &digest, &err), 0);
+	assert_false(has_blob(f, &digest));
+	assert_int_equal(cache_refresh(&f->cache, &err), 0);
+	assert_true(has_blob(f, &digest));
+}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_blob),
-		TEST(test_tmp_is_shared),
-		TEST(test_tmp_names),
-		TEST(test_abandoned_blob),
-		TEST(test_symlink_is_no_blob),
-		TEST(test_layer),
-		TEST(test_images),
-		TEST(test_record_is_touched_when_read),
-		TEST(test_failure),
-		TEST(test_lock),
-		TEST(test_version),
-		TEST(test_other_owner),
+		CACHE_TEST(test_blob),
+		CACHE_TEST(test_tmp_is_shared),
+		CACHE_TEST(test_tmp_names),
+		CACHE_TEST(test_abandoned_blob),
+		CACHE_TEST(test_symlink_is_no_blob),
+		CACHE_TEST(test_layer),
+		CACHE_TEST(test_images),
+		CACHE_TEST(test_record_is_touched_when_read),
+		CACHE_TEST(test_failure),
+		CACHE_TEST(test_lock),
+		CACHE_TEST(test_swept_lock),
+		CACHE_TEST(test_refresh),
+		CACHE_TEST(test_version),
+		CACHE_TEST(test_other_owner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
