@@ -6,12 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -23,80 +19,6 @@
 	static __typeof__(name) *real;                                         \
 	if (!real)                                                             \
 	*(void **)&real = dlsym(RTLD_NEXT, #name)
-
-static struct control nothing, *control = &nothing;
-static uint32_t ours;
-
-__attribute__((constructor)) static void start(void)
-{
-	const char *path = getenv("TORTURE_CONTROL");
-	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-	void *page;
-
-	if (fd < 0)
-		return;
-	if (!strcmp(program_invocation_short_name, "flakehub"))
-		ours = 1;
-	else if (!strcmp(program_invocation_short_name, "flakehub.fcgi"))
-		ours = 2;
-	page = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED,
-		    fd, 0);
-	close(fd);
-	if (ours && page != MAP_FAILED)
-		control = page;
-}
-
-/* splitmix64: the same faults for the same seed and the same calls. */
-static uint64_t mix(uint64_t x)
-{
-	x += 0x9e3779b97f4a7c15u;
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-	return x ^ (x >> 31);
-}
-
-static bool take_one(void)
-{
-	uint64_t left = __atomic_load_n(&control->left, __ATOMIC_SEQ_CST);
-
-	while (left)
-		if (__atomic_compare_exchange_n(&control->left, &left, left - 1,
-						false, __ATOMIC_SEQ_CST,
-						__ATOMIC_SEQ_CST))
-			return true;
-	return false;
-}
-
-int shim_fault(enum call call)
-{
-	uint64_t n;
-
-	if (!(control->armed & ours) || !(control->calls & 1u << call))
-		return 0;
-	n = __atomic_add_fetch(&control->counted, 1, __ATOMIC_SEQ_CST);
-	if (control->per_million
-		    ? mix(control->seed + n) % 1000000 >= control->per_million
-		    : n != control->nth)
-		return 0;
-	if (!take_one())
-		return 0;
-	__atomic_add_fetch(&control->injected, 1, __ATOMIC_SEQ_CST);
-	if (control->action == ACT_KILL)
-		syscall(SYS_tgkill, getpid(), gettid(), SIGKILL);
-	return (int)control->action;
-}
-
-bool shim_is_file(int fd)
-{
-	struct stat st;
-	int old = errno;
-	/* Not our own fstat(). */
-	bool is = fd > 2 && !fstatat(fd, "", &st, AT_EMPTY_PATH | (1 << 30)) &&
-		  S_ISREG(st.st_mode);
-
-	errno = old;
-	return is;
-}
 
 /* Fail as told. ACT_DROP is for the caller to see. */
 static bool fails(enum call call, int *action)
@@ -113,6 +35,19 @@ static bool fails(enum call call, int *action)
 		int action_;                                                   \
 		if (fails(call, &action_))                                     \
 			return value;                                          \
+	} while (0)
+
+/* Do it and, if it was done, record it, in the order in which it was done. */
+#define RECORDED(done, record)                                                 \
+	do {                                                                   \
+		int rc_;                                                       \
+		record_lock();                                                 \
+		rc_ = (done);                                                  \
+		if (!rc_) {                                                    \
+			record;                                                \
+		}                                                              \
+		record_unlock();                                               \
+		return rc_;                                                    \
 	} while (0)
 
 static size_t shorter(int action, size_t len)
@@ -260,18 +195,13 @@ long syscall(long number, ...)
 
 static int sync_any(int fd, int (*real)(int), enum call call, const char *what)
 {
-	int action, rc;
+	int action;
 
 	if (fails(call, &action))
 		return -1;
 	if (action == ACT_DROP)
 		return 0;
-	record_lock();
-	rc = real(fd);
-	if (!rc)
-		record_fd(what, fd);
-	record_unlock();
-	return rc;
+	RECORDED(real(fd), record_fd(what, fd));
 }
 
 int fsync(int fd)
@@ -307,7 +237,7 @@ static void set_time(int dirfd, const char *path)
 {
 	struct timespec times[2];
 
-	if (!control->clock_s)
+	if (!shim_clock_s())
 		return;
 	clock_gettime(CLOCK_REALTIME, &times[0]);
 	times[1] = times[0];
@@ -317,34 +247,20 @@ static void set_time(int dirfd, const char *path)
 int linkat(int olddirfd, const char *old, int dirfd, const char *path,
 	   int flags)
 {
-	int rc;
-
 	REAL(linkat);
 	FAIL_IF(CALL_LINK, -1);
-	record_lock();
-	rc = real(olddirfd, old, dirfd, path, flags);
-	if (!rc) {
-		record_file("link", dirfd, path);
-		set_time(dirfd, path);
-	}
-	record_unlock();
-	return rc;
+	RECORDED(real(olddirfd, old, dirfd, path, flags),
+		 record_file("link", dirfd, path);
+		 set_time(dirfd, path));
 }
 
 int renameat(int olddirfd, const char *old, int dirfd, const char *path)
 {
-	int rc;
-
 	REAL(renameat);
 	FAIL_IF(CALL_RENAME, -1);
-	record_lock();
-	rc = real(olddirfd, old, dirfd, path);
-	if (!rc) {
-		record_paths("rename", olddirfd, old, dirfd, path);
-		set_time(dirfd, path);
-	}
-	record_unlock();
-	return rc;
+	RECORDED(real(olddirfd, old, dirfd, path),
+		 record_paths("rename", olddirfd, old, dirfd, path);
+		 set_time(dirfd, path));
 }
 
 int rename(const char *old, const char *path)
@@ -354,16 +270,9 @@ int rename(const char *old, const char *path)
 
 int mkdirat(int dirfd, const char *path, mode_t mode)
 {
-	int rc;
-
 	REAL(mkdirat);
 	FAIL_IF(CALL_MKDIR, -1);
-	record_lock();
-	rc = real(dirfd, path, mode);
-	if (!rc)
-		record_file("mkdir", dirfd, path);
-	record_unlock();
-	return rc;
+	RECORDED(real(dirfd, path, mode), record_file("mkdir", dirfd, path));
 }
 
 int mkdir(const char *path, mode_t mode)
@@ -373,17 +282,11 @@ int mkdir(const char *path, mode_t mode)
 
 int unlinkat(int dirfd, const char *path, int flags)
 {
-	int rc;
-
 	REAL(unlinkat);
 	FAIL_IF(CALL_UNLINK, -1);
-	record_lock();
-	rc = real(dirfd, path, flags);
-	if (!rc)
-		record_path(flags & AT_REMOVEDIR ? "rmdir" : "unlink", dirfd,
-			    path);
-	record_unlock();
-	return rc;
+	RECORDED(real(dirfd, path, flags),
+		 record_path(flags & AT_REMOVEDIR ? "rmdir" : "unlink", dirfd,
+			     path));
 }
 
 int unlink(const char *path)
@@ -393,16 +296,9 @@ int unlink(const char *path)
 
 int symlink(const char *target, const char *path)
 {
-	int rc;
-
 	REAL(symlink);
 	FAIL_IF(CALL_LINK, -1);
-	record_lock();
-	rc = real(target, path);
-	if (!rc)
-		record_symlink(target, AT_FDCWD, path);
-	record_unlock();
-	return rc;
+	RECORDED(real(target, path), record_symlink(target, AT_FDCWD, path));
 }
 
 int fstat(int fd, struct stat *st)
@@ -429,7 +325,7 @@ int utimensat(int dirfd, const char *path, const struct timespec times[2],
 
 	REAL(utimensat);
 	FAIL_IF(CALL_UTIME, -1);
-	if (!times || !control->clock_s)
+	if (!times || !shim_clock_s())
 		return real(dirfd, path, times, flags);
 	clock_gettime(CLOCK_REALTIME, &now);
 	for (int i = 0; i < 2; i++)
@@ -501,7 +397,7 @@ int clock_gettime(clockid_t clock, struct timespec *ts)
 	REAL(clock_gettime);
 	rc = real(clock, ts);
 	if (!rc && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
-		ts->tv_sec += control->clock_s;
+		ts->tv_sec += shim_clock_s();
 	return rc;
 }
 

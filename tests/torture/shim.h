@@ -55,11 +55,14 @@ struct control {
 	int64_t clock_s;   /* what is added to the clock of the day */
 };
 
-/* To be done to this call: 0 (nothing), an errno or an ACT_. */
+/* control.c. To be done to this call: 0 (nothing), an errno or an ACT_. */
 int shim_fault(enum call call);
 
 /* A regular file, and none of the standard streams? */
 bool shim_is_file(int fd);
+
+/* How far the clock of the day is to be ahead. */
+int64_t shim_clock_s(void);
 
 /* record.c: nothing unless TORTURE_RECORD. */
 bool record_is_on(void);
