@@ -19,71 +19,67 @@ static bool same(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
+static const struct {
+	const char *text, *clone_url, *ref, *rev, *pinned;
+	enum flakeref_kind kind;
+} references[] = {
+	{ "/srv/flake", NULL, NULL, NULL, NULL, FLAKEREF_FOLDER },
+	{ "path:/srv/flake", NULL, NULL, NULL, NULL, FLAKEREF_PATH },
+	{ "git://h/r", "git://h/r", NULL, NULL,
+	  "git://h/r?ref=refs/heads/main&rev=" REV, FLAKEREF_GIT },
+	{ "git+https://h/r?ref=v1&dir=a%2Fb", "https://h/r", "v1", NULL,
+	  "git+https://h/r?dir=a%2Fb&ref=refs/heads/main&rev=" REV,
+	  FLAKEREF_GIT },
+	{ "git+ssh://git@h/r.git?rev=" REV, "ssh://git@h/r.git", NULL, REV,
+	  "git+ssh://git@h/r.git?ref=refs/heads/main&rev=" REV, FLAKEREF_GIT },
+	{ "git+file:///srv/r", "file:///srv/r", NULL, NULL,
+	  "git+file:///srv/r?ref=refs/heads/main&rev=" REV, FLAKEREF_GIT },
+	{ "git+file:///srv/a%20b", "file:///srv/a%20b", NULL, NULL, NULL,
+	  FLAKEREF_GIT },
+	{ "git+file:/srv/a%20b", "/srv/a b", NULL, NULL,
+	  "git+file:/srv/a%20b?ref=refs/heads/main&rev=" REV, FLAKEREF_GIT },
+	{ "git+file:/srv/r", "/srv/r", NULL, NULL,
+	  "git+file:/srv/r?ref=refs/heads/main&rev=" REV, FLAKEREF_GIT },
+	{ "github:o/r", "https://github.com/o/r.git", NULL, NULL,
+	  "github:o/r/" REV, FLAKEREF_FORGE },
+	{ "github:o/r/feat/x?dir=a&host=localhost", "https://localhost/o/r.git",
+	  "feat/x", NULL, "github:o/r/" REV "?dir=a&host=localhost",
+	  FLAKEREF_FORGE },
+	{ "github:o/r/" REV, "https://github.com/o/r.git", NULL, REV,
+	  "github:o/r/" REV, FLAKEREF_FORGE },
+	{ "gitlab:g%2Fsub/r?ref=dev", "https://gitlab.com/g/sub/r.git", "dev",
+	  NULL, "gitlab:g%2Fsub/r/" REV, FLAKEREF_FORGE },
+	{ "github:o/r?host=[::1]:443", "https://[::1]:443/o/r.git", NULL, NULL,
+	  "github:o/r/" REV "?host=[::1]:443", FLAKEREF_FORGE },
+	{ "git+http://u:p@[::1]:80/r", "http://u:p@[::1]:80/r", NULL, NULL,
+	  NULL, FLAKEREF_GIT },
+	{ "sourcehut:~me/r", "https://git.sr.ht/~me/r", NULL, NULL,
+	  "sourcehut:~me/r/" REV, FLAKEREF_FORGE },
+	{ "https://h/x.tar.gz?dir=a&publicKey=b", NULL, NULL, NULL, NULL,
+	  FLAKEREF_TARBALL },
+};
+
 static void test_parse(void **state)
 {
-	static const struct {
-		const char *text, *clone_url, *ref, *rev, *pinned;
-		enum flakeref_kind kind;
-	} cases[] = {
-		{ "/srv/flake", NULL, NULL, NULL, NULL, FLAKEREF_FOLDER },
-		{ "path:/srv/flake", NULL, NULL, NULL, NULL, FLAKEREF_PATH },
-		{ "git://h/r", "git://h/r", NULL, NULL,
-		  "git://h/r?ref=refs/heads/main&rev=" REV, FLAKEREF_GIT },
-		{ "git+https://h/r?ref=v1&dir=a%2Fb", "https://h/r", "v1", NULL,
-		  "git+https://h/r?dir=a%2Fb&ref=refs/heads/main&rev=" REV,
-		  FLAKEREF_GIT },
-		{ "git+ssh://git@h/r.git?rev=" REV, "ssh://git@h/r.git", NULL,
-		  REV, "git+ssh://git@h/r.git?ref=refs/heads/main&rev=" REV,
-		  FLAKEREF_GIT },
-		{ "git+file:///srv/r", "file:///srv/r", NULL, NULL,
-		  "git+file:///srv/r?ref=refs/heads/main&rev=" REV,
-		  FLAKEREF_GIT },
-		{ "git+file:///srv/a%20b", "file:///srv/a%20b", NULL, NULL,
-		  NULL, FLAKEREF_GIT },
-		{ "git+file:/srv/a%20b", "/srv/a b", NULL, NULL,
-		  "git+file:/srv/a%20b?ref=refs/heads/main&rev=" REV,
-		  FLAKEREF_GIT },
-		{ "git+file:/srv/r", "/srv/r", NULL, NULL,
-		  "git+file:/srv/r?ref=refs/heads/main&rev=" REV,
-		  FLAKEREF_GIT },
-		{ "github:o/r", "https://github.com/o/r.git", NULL, NULL,
-		  "github:o/r/" REV, FLAKEREF_FORGE },
-		{ "github:o/r/feat/x?dir=a&host=localhost",
-		  "https://localhost/o/r.git", "feat/x", NULL,
-		  "github:o/r/" REV "?dir=a&host=localhost", FLAKEREF_FORGE },
-		{ "github:o/r/" REV, "https://github.com/o/r.git", NULL, REV,
-		  "github:o/r/" REV, FLAKEREF_FORGE },
-		{ "gitlab:g%2Fsub/r?ref=dev", "https://gitlab.com/g/sub/r.git",
-		  "dev", NULL, "gitlab:g%2Fsub/r/" REV, FLAKEREF_FORGE },
-		{ "github:o/r?host=[::1]:443", "https://[::1]:443/o/r.git",
-		  NULL, NULL, "github:o/r/" REV "?host=[::1]:443",
-		  FLAKEREF_FORGE },
-		{ "git+http://u:p@[::1]:80/r", "http://u:p@[::1]:80/r", NULL,
-		  NULL, NULL, FLAKEREF_GIT },
-		{ "sourcehut:~me/r", "https://git.sr.ht/~me/r", NULL, NULL,
-		  "sourcehut:~me/r/" REV, FLAKEREF_FORGE },
-		{ "https://h/x.tar.gz?dir=a&publicKey=b", NULL, NULL, NULL,
-		  NULL, FLAKEREF_TARBALL },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(references); i++) {
 		autoflakeref ref = FLAKEREF_INIT;
 		struct err err = ERR_INIT;
 		autostrbuf pinned = STRBUF_INIT;
 
-		if (flakeref_parse(&ref, cases[i].text, &err))
-			fail_msg("%s: %s", cases[i].text, err.msg);
-		if (ref.kind != cases[i].kind ||
-		    !same(ref.clone_url, cases[i].clone_url) ||
-		    !same(ref.ref, cases[i].ref) ||
-		    !same(ref.rev, cases[i].rev))
-			fail_msg("%s: clone %s, ref %s, rev %s", cases[i].text,
-				 ref.clone_url, ref.ref, ref.rev);
-		if (!cases[i].pinned)
+		if (flakeref_parse(&ref, references[i].text, &err))
+			fail_msg("%s: %s", references[i].text, err.msg);
+		if (ref.kind != references[i].kind ||
+		    !same(ref.clone_url, references[i].clone_url) ||
+		    !same(ref.ref, references[i].ref) ||
+		    !same(ref.rev, references[i].rev))
+			fail_msg("%s: clone %s, ref %s, rev %s",
+				 references[i].text, ref.clone_url, ref.ref,
+				 ref.rev);
+		if (!references[i].pinned)
 			continue;
 		flakeref_pin(&pinned, &ref, "refs/heads/main", REV);
-		if (strcmp(pinned.buf, cases[i].pinned))
-			fail_msg("%s: %s", cases[i].text, pinned.buf);
+		if (strcmp(pinned.buf, references[i].pinned))
+			fail_msg("%s: %s", references[i].text, pinned.buf);
 	}
 }
 

@@ -52,68 +52,64 @@ static void test_accepts(void **state)
 	}
 }
 
+/* Text, and the message after "t.json: ". */
+static const char *const refused[][2] = {
+	{ "", "line 1: expected a value" },
+	{ "\n\nnul", "line 3: expected a value" },
+	{ "\xef\xbb\xbf{}", "line 1: expected a value" },
+	{ "{} {}", "line 1: expected nothing after the value" },
+	{ "nullx", "line 1: expected nothing after the value" },
+	{ "01", "line 1: expected nothing after the value" },
+	{ "-", "line 1: expected a digit" },
+	{ "+1", "line 1: expected a value" },
+	{ "1.", "line 1: expected a digit after the point" },
+	{ "1e+", "line 1: expected a digit in the exponent" },
+	{ "NaN", "line 1: expected a value" },
+	{ "Infinity", "line 1: expected a value" },
+	{ "'a'", "line 1: expected a value" },
+	{ "[1,]", "line 1: expected a value" },
+	{ "[1 2]", "line 1: expected ',' or ']' after a value of an array" },
+	{ "[1", "line 1: expected ',' or ']' after a value of an "
+		"array" },
+	{ "{\"a\":1,}", "line 1: expected a key in quotes" },
+	{ "{a:1}", "line 1: expected a key in quotes" },
+	{ "{\"a\" 1}", "line 1: expected ':' after a key" },
+	{ "{\"a\":}", "line 1: expected a value" },
+	{ "{\"a\":1",
+	  "line 1: expected ',' or '}' after a value of an object" },
+	{ "/* */1", "line 1: expected a value" },
+	{ "\"a", "line 1: expected \" at the end of a string" },
+	{ "\"\t\"", "line 1: expected no control character in a string" },
+	{ "\"\\x\"", "line 1: expected an escape sequence after \\" },
+	{ "\"\\u12g4\"", "line 1: expected four hex digits after \\u" },
+	{ "\"\\u12", "line 1: expected four hex digits after \\u" },
+	{ "{\"a\":[1,{\"b\":18446744073709551616}]}",
+	  "key 'a[1].b': an integer beyond 64 bits" },
+	{ "{\"a\":-9223372036854775809}",
+	  "key 'a': an integer beyond 64 bits" },
+	{ "{\"a\":1e999}", "key 'a': a number beyond a double's range" },
+	{ "{\"a\":\"\\ud800\"}", "key 'a': a lone surrogate" },
+	{ "{\"a\":\"\\ud800\\u0041\"}", "key 'a': a lone surrogate" },
+	{ "{\"a\":\"\\udc00\"}", "key 'a': a lone surrogate" },
+	{ "{\"a\":\"\xed\xa0\x80\"}", "key 'a': a string that is not UTF-8" },
+	{ "\"\xc0\x80\"", "a string that is not UTF-8" },
+	{ "\"\xf4\x90\x80\x80\"", "a string that is not UTF-8" },
+	{ "\"\xe2\x82\"", "a string that is not UTF-8" },
+	{ "{\"k\":{\"a\\u0000b\":1}}", "key 'k.a': a NUL in a key" },
+	{ "{\"k\":{\"a\":1,\"\\u0061\":1}}",
+	  "key 'k.a': the same key a second time" },
+};
+
 static void test_refuses(void **state)
 {
-	/* Text, and the message after "t.json: ". */
-	static const char *const cases[][2] = {
-		{ "", "line 1: expected a value" },
-		{ "\n\nnul", "line 3: expected a value" },
-		{ "\xef\xbb\xbf{}", "line 1: expected a value" },
-		{ "{} {}", "line 1: expected nothing after the value" },
-		{ "nullx", "line 1: expected nothing after the value" },
-		{ "01", "line 1: expected nothing after the value" },
-		{ "-", "line 1: expected a digit" },
-		{ "+1", "line 1: expected a value" },
-		{ "1.", "line 1: expected a digit after the point" },
-		{ "1e+", "line 1: expected a digit in the exponent" },
-		{ "NaN", "line 1: expected a value" },
-		{ "Infinity", "line 1: expected a value" },
-		{ "'a'", "line 1: expected a value" },
-		{ "[1,]", "line 1: expected a value" },
-		{ "[1 2]",
-		  "line 1: expected ',' or ']' after a value of an array" },
-		{ "[1", "line 1: expected ',' or ']' after a value of an "
-			"array" },
-		{ "{\"a\":1,}", "line 1: expected a key in quotes" },
-		{ "{a:1}", "line 1: expected a key in quotes" },
-		{ "{\"a\" 1}", "line 1: expected ':' after a key" },
-		{ "{\"a\":}", "line 1: expected a value" },
-		{ "{\"a\":1",
-		  "line 1: expected ',' or '}' after a value of an object" },
-		{ "/* */1", "line 1: expected a value" },
-		{ "\"a", "line 1: expected \" at the end of a string" },
-		{ "\"\t\"",
-		  "line 1: expected no control character in a string" },
-		{ "\"\\x\"", "line 1: expected an escape sequence after \\" },
-		{ "\"\\u12g4\"", "line 1: expected four hex digits after \\u" },
-		{ "\"\\u12", "line 1: expected four hex digits after \\u" },
-		{ "{\"a\":[1,{\"b\":18446744073709551616}]}",
-		  "key 'a[1].b': an integer beyond 64 bits" },
-		{ "{\"a\":-9223372036854775809}",
-		  "key 'a': an integer beyond 64 bits" },
-		{ "{\"a\":1e999}",
-		  "key 'a': a number beyond a double's range" },
-		{ "{\"a\":\"\\ud800\"}", "key 'a': a lone surrogate" },
-		{ "{\"a\":\"\\ud800\\u0041\"}", "key 'a': a lone surrogate" },
-		{ "{\"a\":\"\\udc00\"}", "key 'a': a lone surrogate" },
-		{ "{\"a\":\"\xed\xa0\x80\"}",
-		  "key 'a': a string that is not UTF-8" },
-		{ "\"\xc0\x80\"", "a string that is not UTF-8" },
-		{ "\"\xf4\x90\x80\x80\"", "a string that is not UTF-8" },
-		{ "\"\xe2\x82\"", "a string that is not UTF-8" },
-		{ "{\"k\":{\"a\\u0000b\":1}}", "key 'k.a': a NUL in a key" },
-		{ "{\"k\":{\"a\":1,\"\\u0061\":1}}",
-		  "key 'k.a': the same key a second time" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
 		struct err err = ERR_INIT;
 		struct json_object *json = NULL;
-		autofree char *message = xasprintf("t.json: %s", cases[i][1]);
+		autofree char *message = xasprintf("t.json: %s", refused[i][1]);
 
-		if (!json_parse(&json, cases[i][0], strlen(cases[i][0]),
+		if (!json_parse(&json, refused[i][0], strlen(refused[i][0]),
 				"t.json", &err))
-			fail_msg("accepted: %s", cases[i][0]);
+			fail_msg("accepted: %s", refused[i][0]);
 		assert_int_equal(err.code, ERR_MALFORMED);
 		assert_null(json);
 		assert_string_equal(err.msg, message);

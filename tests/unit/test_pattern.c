@@ -62,85 +62,86 @@ static void test_replaces(void **state)
 	}
 }
 
+static const struct {
+	const char *text, *is;
+} refused[] = {
+	{ "(?=a)", "'(?=' is a look-ahead" },
+	{ "(?!a)", "a look-ahead" },
+	{ "(?<=a)", "a look-behind" },
+	{ "(?<!a)", "a look-behind" },
+	{ "(?>a)", "an atomic group" },
+	{ "(?|a)", "'(?|' is a group that counts its branches alike" },
+	{ "(?(1)a)", "a condition" },
+	{ "(?P=a)", "a reference to a group" },
+	{ "(?P>a)", "a call of a group" },
+	{ "(?&a)", "a call of a group" },
+	{ "(?R)", "a call of the expression" },
+	{ "(?1)", "no group and no flag of RE2" },
+	{ "(?C1)", "no group and no flag of RE2" },
+	{ "(?'a'b)", "a name in quotes" },
+	{ "(?#a)", "a comment" },
+	{ "(?x)a", "no group and no flag of RE2" },
+	{ "(?^i)a", "no group and no flag of RE2" },
+	{ "(*UTF)a", "'(*' is a verb" },
+	{ "(*ACCEPT)", "a verb" },
+	{ "a*+", "'*+' is a quantifier on another, or a possessive" },
+	{ "a++", "a possessive one" },
+	{ "a?+", "a possessive one" },
+	{ "a{2}+", "a possessive one" },
+	{ "a{2}{3}", "'{2}{3}' is a quantifier on another" },
+	{ "a**", "a quantifier on another" },
+	{ "a*?*", "a quantifier on another" },
+	{ "a{,2}", "'{,2}' is no count of RE2" },
+	{ "a{ 1}", "no count of RE2" },
+	{ "a{01}", "no count of RE2" },
+	{ "a{1001}", "no count of RE2" },
+	{ "(a)\\1", "'\\1' is a reference to a group" },
+	{ "(a)\\g1", "a reference to a group" },
+	{ "(a)\\k<a>", "a reference to a group" },
+	{ "\\012", "an octal number" },
+	{ "\\Ka", "'\\K' is an escape that RE2 does not have" },
+	{ "\\R", "an escape" },
+	{ "\\h", "an escape" },
+	{ "\\v", "an escape" },
+	{ "\\X", "an escape" },
+	{ "\\N", "an escape" },
+	{ "\\G", "an escape" },
+	{ "\\C", "an escape" },
+	{ "\\Z", "an escape" },
+	{ "\\Qa\\E", "an escape" },
+	{ "[\\S]", "'\\S' is an escape" },
+	{ "[\\b]", "an escape" },
+	{ "\\x1", "no number of two hex digits" },
+	{ "\\p{Greek}", "no general category of Unicode" },
+	{ "\\pC", "no general category" },
+	{ "\\p{L&}", "no general category" },
+	{ "[[=a=]]", "a collating element" },
+	{ "[[.a.]]", "a collating element" },
+	{ "[[:<:]]a", "'[:<:]' is no class of characters of RE2" },
+	{ "a[[:>:]]", "no class of characters of RE2" },
+	{ "[[:foo:]]", "no class of characters of RE2" },
+	{ "[\\s-z]", "cannot be read" },
+	{ "[a", "'[' is a class without an end" },
+	{ "(", "cannot be read: missing closing parenthesis" },
+	{ "a\\", "'\\' is the end" },
+	{ "[z-a]", "cannot be read" },
+};
+
 /* PCRE2 has more than RE2, and reads some in another way. */
 static void test_refuses(void **state)
 {
-	static const struct {
-		const char *text, *is;
-	} cases[] = {
-		{ "(?=a)", "'(?=' is a look-ahead" },
-		{ "(?!a)", "a look-ahead" },
-		{ "(?<=a)", "a look-behind" },
-		{ "(?<!a)", "a look-behind" },
-		{ "(?>a)", "an atomic group" },
-		{ "(?|a)", "'(?|' is a group that counts its branches alike" },
-		{ "(?(1)a)", "a condition" },
-		{ "(?P=a)", "a reference to a group" },
-		{ "(?P>a)", "a call of a group" },
-		{ "(?&a)", "a call of a group" },
-		{ "(?R)", "a call of the expression" },
-		{ "(?1)", "no group and no flag of RE2" },
-		{ "(?C1)", "no group and no flag of RE2" },
-		{ "(?'a'b)", "a name in quotes" },
-		{ "(?#a)", "a comment" },
-		{ "(?x)a", "no group and no flag of RE2" },
-		{ "(?^i)a", "no group and no flag of RE2" },
-		{ "(*UTF)a", "'(*' is a verb" },
-		{ "(*ACCEPT)", "a verb" },
-		{ "a*+", "'*+' is a quantifier on another, or a possessive" },
-		{ "a++", "a possessive one" },
-		{ "a?+", "a possessive one" },
-		{ "a{2}+", "a possessive one" },
-		{ "a{2}{3}", "'{2}{3}' is a quantifier on another" },
-		{ "a**", "a quantifier on another" },
-		{ "a*?*", "a quantifier on another" },
-		{ "a{,2}", "'{,2}' is no count of RE2" },
-		{ "a{ 1}", "no count of RE2" },
-		{ "a{01}", "no count of RE2" },
-		{ "a{1001}", "no count of RE2" },
-		{ "(a)\\1", "'\\1' is a reference to a group" },
-		{ "(a)\\g1", "a reference to a group" },
-		{ "(a)\\k<a>", "a reference to a group" },
-		{ "\\012", "an octal number" },
-		{ "\\Ka", "'\\K' is an escape that RE2 does not have" },
-		{ "\\R", "an escape" },
-		{ "\\h", "an escape" },
-		{ "\\v", "an escape" },
-		{ "\\X", "an escape" },
-		{ "\\N", "an escape" },
-		{ "\\G", "an escape" },
-		{ "\\C", "an escape" },
-		{ "\\Z", "an escape" },
-		{ "\\Qa\\E", "an escape" },
-		{ "[\\S]", "'\\S' is an escape" },
-		{ "[\\b]", "an escape" },
-		{ "\\x1", "no number of two hex digits" },
-		{ "\\p{Greek}", "no general category of Unicode" },
-		{ "\\pC", "no general category" },
-		{ "\\p{L&}", "no general category" },
-		{ "[[=a=]]", "a collating element" },
-		{ "[[.a.]]", "a collating element" },
-		{ "[[:<:]]a", "'[:<:]' is no class of characters of RE2" },
-		{ "a[[:>:]]", "no class of characters of RE2" },
-		{ "[[:foo:]]", "no class of characters of RE2" },
-		{ "[\\s-z]", "cannot be read" },
-		{ "[a", "'[' is a class without an end" },
-		{ "(", "cannot be read: missing closing parenthesis" },
-		{ "a\\", "'\\' is the end" },
-		{ "[z-a]", "cannot be read" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
 		struct pattern_budget budget = PATTERN_BUDGET_INIT;
 		struct pattern *pattern;
 		struct err err = ERR_INIT;
 
-		if (!pattern_new(&pattern, cases[i].text, &budget, &err))
-			fail_msg("taken: %s", cases[i].text);
-		check(cases[i].text, err.code == ERR_REFUSED);
-		check(cases[i].text, strstr(err.msg, cases[i].text) != NULL);
-		if (!strstr(err.msg, cases[i].is))
-			fail_msg("%s: %s", cases[i].text, err.msg);
+		if (!pattern_new(&pattern, refused[i].text, &budget, &err))
+			fail_msg("taken: %s", refused[i].text);
+		check(refused[i].text, err.code == ERR_REFUSED);
+		check(refused[i].text,
+		      strstr(err.msg, refused[i].text) != NULL);
+		if (!strstr(err.msg, refused[i].is))
+			fail_msg("%s: %s", refused[i].text, err.msg);
 	}
 }
 

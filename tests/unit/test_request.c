@@ -46,67 +46,67 @@ static void release(struct fixture *f)
 		free(*p);
 }
 
+static const struct {
+	const char *uri;
+	const char *path; /* NULL: malformed */
+	const char *query;
+	int hops;
+} paths[] = {
+	{ "/v2/", "/v2/", "", 0 },
+	{ "/v2/?", "/v2/", "", 0 },
+	{ "/v2/a/manifests/b?ns=docker.io", "/v2/a/manifests/b", "ns=docker.io",
+	  0 },
+	{ "/v2/a%2Db/%3a", "/v2/a-b/:", "", 0 },
+	{ "/v2/%61", "/v2/a", "", 0 },
+	{ "/a?b?c", "/a", "b?c", 0 },
+	{ "/a?w=3", "/a", "w=3", 3 },
+	{ "/a?ns=x&w=8", "/a", "ns=x&w=8", 8 },
+	{ "/a?w=99999999999999999999", "/a", "w=99999999999999999999",
+	  HOPS_MAX },
+	{ "/a?w=-1", "/a", "w=-1", 0 },
+	{ "/a?w=3x", "/a", "w=3x", 0 },
+	{ "/a?w=", "/a", "w=", 0 },
+	{ "/a?xw=3", "/a", "xw=3", 0 },
+	{ "/v2/%", NULL, NULL, 0 },
+	{ "/v2/%6", NULL, NULL, 0 },
+	{ "/v2/%zz", NULL, NULL, 0 },
+	{ "/v2/%00", NULL, NULL, 0 },
+	{ "/v2/%0a", NULL, NULL, 0 },
+	{ "/v2/%7f", NULL, NULL, 0 },
+	{ "/v2/%ff", NULL, NULL, 0 },
+	{ "/v2/%20", NULL, NULL, 0 },
+	{ "/v2/\303\244", NULL, NULL, 0 },
+	{ "/v2/%252e", NULL, NULL, 0 },
+	{ "/v2/a%2f%2fb", NULL, NULL, 0 },
+	{ "/v2//a", NULL, NULL, 0 },
+	{ "//v2/", NULL, NULL, 0 },
+	{ "/v2/./a", NULL, NULL, 0 },
+	{ "/v2/../a", NULL, NULL, 0 },
+	{ "/v2/..", NULL, NULL, 0 },
+	{ "/v2/.", NULL, NULL, 0 },
+	{ "/v2/%2e%2e/a", NULL, NULL, 0 },
+	{ "/v2/..%2fa", NULL, NULL, 0 },
+	{ "", NULL, NULL, 0 },
+	{ "v2/", NULL, NULL, 0 },
+	{ "*", NULL, NULL, 0 },
+	{ "http://h/v2/", NULL, NULL, 0 },
+	{ "/a?b c", NULL, NULL, 0 },
+	{ "/a?\r\nSet-Cookie:", NULL, NULL, 0 },
+	{ "/a?\200", NULL, NULL, 0 },
+};
+
 static void test_paths(void **state)
 {
-	static const struct {
-		const char *uri;
-		const char *path; /* NULL: malformed */
-		const char *query;
-		int hops;
-	} cases[] = {
-		{ "/v2/", "/v2/", "", 0 },
-		{ "/v2/?", "/v2/", "", 0 },
-		{ "/v2/a/manifests/b?ns=docker.io", "/v2/a/manifests/b",
-		  "ns=docker.io", 0 },
-		{ "/v2/a%2Db/%3a", "/v2/a-b/:", "", 0 },
-		{ "/v2/%61", "/v2/a", "", 0 },
-		{ "/a?b?c", "/a", "b?c", 0 },
-		{ "/a?w=3", "/a", "w=3", 3 },
-		{ "/a?ns=x&w=8", "/a", "ns=x&w=8", 8 },
-		{ "/a?w=99999999999999999999", "/a", "w=99999999999999999999",
-		  HOPS_MAX },
-		{ "/a?w=-1", "/a", "w=-1", 0 },
-		{ "/a?w=3x", "/a", "w=3x", 0 },
-		{ "/a?w=", "/a", "w=", 0 },
-		{ "/a?xw=3", "/a", "xw=3", 0 },
-		{ "/v2/%", NULL, NULL, 0 },
-		{ "/v2/%6", NULL, NULL, 0 },
-		{ "/v2/%zz", NULL, NULL, 0 },
-		{ "/v2/%00", NULL, NULL, 0 },
-		{ "/v2/%0a", NULL, NULL, 0 },
-		{ "/v2/%7f", NULL, NULL, 0 },
-		{ "/v2/%ff", NULL, NULL, 0 },
-		{ "/v2/%20", NULL, NULL, 0 },
-		{ "/v2/\303\244", NULL, NULL, 0 },
-		{ "/v2/%252e", NULL, NULL, 0 },
-		{ "/v2/a%2f%2fb", NULL, NULL, 0 },
-		{ "/v2//a", NULL, NULL, 0 },
-		{ "//v2/", NULL, NULL, 0 },
-		{ "/v2/./a", NULL, NULL, 0 },
-		{ "/v2/../a", NULL, NULL, 0 },
-		{ "/v2/..", NULL, NULL, 0 },
-		{ "/v2/.", NULL, NULL, 0 },
-		{ "/v2/%2e%2e/a", NULL, NULL, 0 },
-		{ "/v2/..%2fa", NULL, NULL, 0 },
-		{ "", NULL, NULL, 0 },
-		{ "v2/", NULL, NULL, 0 },
-		{ "*", NULL, NULL, 0 },
-		{ "http://h/v2/", NULL, NULL, 0 },
-		{ "/a?b c", NULL, NULL, 0 },
-		{ "/a?\r\nSet-Cookie:", NULL, NULL, 0 },
-		{ "/a?\200", NULL, NULL, 0 },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		const char *uri = cases[i].uri;
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		const char *uri = paths[i].uri;
 		struct fixture f;
 		int rc = parse(&f, "GET", uri, NULL, NULL);
 
-		check(uri, rc == (cases[i].path ? 0 : -1));
-		if (cases[i].path) {
-			check_str(uri, f.request.path, cases[i].path);
-			check_str(uri, f.request.query, cases[i].query);
-			check(uri, f.request.hops == cases[i].hops);
+		check(uri, rc == (paths[i].path ? 0 : -1));
+		if (paths[i].path) {
+			check_str(uri, f.request.path, paths[i].path);
+			check_str(uri, f.request.query, paths[i].query);
+			check(uri, f.request.hops == paths[i].hops);
 		} else {
 			check(uri, f.error.status == 400);
 		}

@@ -57,44 +57,46 @@ static void test_defaults(void **state)
 	check_defaults(&formatted);
 }
 
+static const char every_setting[] =
+	"# all of them\n"
+	"cache-dir = /srv/with blank  # and a comment\n"
+	"  systems =  aarch64-linux\tx86_64-linux \r\n"
+	"compression=zstd\n"
+	"max-layers = 125\n"
+	"max-age = 5m\n"
+	"stale-while-revalidate = 1h\n"
+	"stale-if-error = 0s\n"
+	"error-max-age = 1d\n"
+	"refresh-timeout = 1s\n"
+	"build-timeout = 2h\n"
+	"max-builds = 1\n"
+	"max-queue = 7\n"
+	"cache-size = 512M\n"
+	"record-max-age = 1d\n"
+	"sandbox-eval = no\n"
+	"eval-memory = 65536K\n"
+	"import-from-derivation = yes\n"
+	"sendfile = x-accel-redirect\n"
+	"\n"
+	"[flake]\n"
+	"url = github:me/infra\n"
+	"[ flake  blog ]\n";
+
+static const char two_flakes[] = "[flake]\n"
+				 "url = github:me/infra\n"
+				 "[flake\tblog]\n"
+				 "url = git+https://git.example.org/blog\n"
+				 "credentials = /etc/flakehub/blog.netrc\n"
+				 "compose = yes\n"
+				 "max-age = 3s\n"
+				 "systems = riscv64-linux";
+
 static void test_all(void **state)
 {
-	static const char text[] =
-		"# all of them\n"
-		"cache-dir = /srv/with blank  # and a comment\n"
-		"  systems =  aarch64-linux\tx86_64-linux \r\n"
-		"compression=zstd\n"
-		"max-layers = 125\n"
-		"max-age = 5m\n"
-		"stale-while-revalidate = 1h\n"
-		"stale-if-error = 0s\n"
-		"error-max-age = 1d\n"
-		"refresh-timeout = 1s\n"
-		"build-timeout = 2h\n"
-		"max-builds = 1\n"
-		"max-queue = 7\n"
-		"cache-size = 512M\n"
-		"record-max-age = 1d\n"
-		"sandbox-eval = no\n"
-		"eval-memory = 65536K\n"
-		"import-from-derivation = yes\n"
-		"sendfile = x-accel-redirect\n"
-		"\n"
-		"[flake]\n"
-		"url = github:me/infra\n"
-		"[ flake  blog ]\n";
-	static const char good[] = "[flake]\n"
-				   "url = github:me/infra\n"
-				   "[flake\tblog]\n"
-				   "url = git+https://git.example.org/blog\n"
-				   "credentials = /etc/flakehub/blog.netrc\n"
-				   "compose = yes\n"
-				   "max-age = 3s\n"
-				   "systems = riscv64-linux";
 	autosettings s = { 0 }, t = { 0 };
 	struct err err = ERR_INIT;
 
-	assert_int_equal(parse(&s, text, &err), -1);
+	assert_int_equal(parse(&s, every_setting, &err), -1);
 	assert_string_equal(err.msg,
 			    "f:23: a section is [flake] or [flake NAME]");
 	assert_string_equal(s.cache_dir, "/srv/with blank");
@@ -110,7 +112,7 @@ static void test_all(void **state)
 	assert_true(s.import_from_derivation);
 	assert_int_equal(s.sendfile, SENDFILE_X_ACCEL_REDIRECT);
 
-	if (parse(&t, good, &err) < 0)
+	if (parse(&t, two_flakes, &err) < 0)
 		fail_msg("%s", err.msg);
 	assert_int_equal(t.nr_flakes, 2);
 	assert_string_equal(t.flakes[0].name, "");
