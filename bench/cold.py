@@ -10,6 +10,11 @@ from image import (PROGRAMS, ROOT, Calls, layers, manifest, read_blobs, registry
                    run, run_all, seconds, settle, write_groups)
 
 
+# Files that are hard links of each other, which Nix's own optimising of a store
+# makes, too, are files of their own in a layer.
+TAR = "tar --sort=name --absolute-names --hard-dereference"
+
+
 class Cold:
     def __init__(self, bench):
         self.bench = bench
@@ -26,14 +31,19 @@ class Cold:
                           "compression = none") as server:
                 manifest(server.port, self.bench.image)
                 found = layers(server, self.bench.image)
-        self.diff_ids = [diff_id for diff_id, _ in found]
+        self.diff_ids = [diff_id for _, diff_id, _ in found]
         self.groups = write_groups(self.folder / "groups",
-                                   [paths for _, paths in found])
+                                   [paths for _, _, paths in found])
         paths = self.folder / "paths"
-        paths.write_text("".join(f"{path}\n" for _, group in found
+        paths.write_text("".join(f"{path}\n" for _, _, group in found
                                  for path in group), encoding="utf-8")
         tar = self.folder / "all.tar"
-        run_all(f"tar -cf {tar} --sort=name --absolute-names -T {paths}")
+        run_all(f"{TAR} -cf {tar} -T {paths}")
+        size = tar.stat().st_size
+        ours = sum(size for size, _, _ in found)
+        if not 0.98 < size / ours < 1.02:
+            raise RuntimeError(f"the layers are {ours} bytes as tars, and "
+                               f"what the peers compress is {size}")
         self.tar = tar
         run("split", "-n", cores(), "--additional-suffix=.piece", tar,
             f"{tar}.")
@@ -44,11 +54,10 @@ class Cold:
         self.pieces_list = self.list_of("")
         self.compressed = {"gzip": self.list_of(".gz"),
                            "zstd": self.list_of(".zst")}
-        size = tar.stat().st_size / 1e6
         self.figures.note(
             f"cold: {len(found)} layers of "
-            f"{sum(len(paths) for _, paths in found)} store paths, "
-            f"{size:,.0f} MB as a tar")
+            f"{sum(len(paths) for _, _, paths in found)} store paths, "
+            f"{ours / 1e6:,.0f} MB as tars, {size / 1e6:,.0f} as one")
 
     def list_of(self, suffix):
         return write_groups(self.folder / f"pieces{suffix}",
@@ -115,8 +124,8 @@ class Cold:
     def others(self):
         settle()
         self.add("GNU tar | openssl dgst", seconds(
-            run_all, f"tar -cf - --sort=name --absolute-names -T "
-            f"{self.folder}/paths | openssl dgst -sha256 >/dev/null"))
+            run_all, f"{TAR} -cf - -T {self.folder}/paths | "
+            "openssl dgst -sha256 >/dev/null"))
         out = subprocess.run(
             ["/usr/bin/python3", ROOT / "bench" / "pywriter.py",
              self.groups], stdout=subprocess.PIPE, text=True, check=True)

@@ -171,8 +171,9 @@ def read_blobs(port, name, parsed):
 
 
 def layers(server, name):
-    """[(diff ID, store paths)] of an image's layers of store paths, the
-    largest first. That of links into them, if it has one, is the last."""
+    """[(bytes as a tar, diff ID, store paths)] of an image's layers of store
+    paths, the largest first. That of links into them, if it has one, is the
+    last and left out."""
     told = json.loads(server.flakehub("inspect", "--json", name).ok().out)
     found, seen = [], set()
     for layer in told["layers"]:
@@ -181,7 +182,7 @@ def layers(server, name):
             found.append((layer["tarSize"], layer["diffId"], paths))
         seen.update(paths)
     found.sort(reverse=True)
-    return [(diff_id, paths) for _, diff_id, paths in found]
+    return found
 
 
 def write_groups(path, groups):
