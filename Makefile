@@ -21,7 +21,8 @@ variant  := $(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if \
 	$(filter clang%,$(notdir $(CC))),-clang)$(if $(COVERAGE),-coverage)
 BUILD    ?= build$(variant)
 
-PACKAGES := json-c libarchive libcrypto libzstd libdeflate libpcre2-8 zlib
+PACKAGES := json-c libarchive libcrypto libzstd libdeflate liblzma libpcre2-8 \
+	zlib
 PKG_CONFIG ?= pkg-config
 
 OPTIMIZE ?= $(if $(SANITIZE),-O1 -fno-omit-frame-pointer,$(if \

@@ -141,16 +141,16 @@ static int is_tar(const char *file, int fd, bool *compressed, struct err *err)
 	struct err none = ERR_INIT;
 
 	if (archive_reader_open(&r, file, fd, true, &none)) {
-		if (none.code == ERR_MALFORMED)
+		if (none.code == ERR_MALFORMED && !r.too_much)
 			return 0;
 		*err = none;
 		return -1;
 	}
-	*compressed = archive_filter_code(r.a, 0) != ARCHIVE_FILTER_NONE;
-	return archive_read_next_header(r.a, &entry) == ARCHIVE_OK &&
-	       archive_read_data(r.a, header, sizeof(header)) ==
-		       sizeof(header) &&
-	       is_header(header);
+	*compressed = r.compressed;
+	if (archive_read_next_header(r.a, &entry) == ARCHIVE_OK &&
+	    archive_read_data(r.a, header, sizeof(header)) == sizeof(header))
+		return is_header(header);
+	return r.too_much ? archive_reader_error(&r, err) : 0;
 }
 
 /* A file without a name to put the tar into. */
@@ -177,9 +177,7 @@ static int spool_create(struct err *err)
 static int check_expansion(const struct archive_reader *r, uint64_t len,
 			   struct err *err)
 {
-	uint64_t in = (uint64_t)archive_filter_bytes(r->a, -1);
-
-	if (len <= EXPANSION_FREE || len / EXPANSION_MAX <= in)
+	if (len <= EXPANSION_FREE || len / EXPANSION_MAX <= r->nr_in)
 		return 0;
 	return err_set(err, ERR_MALFORMED,
 		       "%s expands to more than %u times its size", r->file,

@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/decompressor.h"
 #include "common/limits.h"
 #include "common/strbuf.h"
+#include "common/xz.h"
 
 #include "common/banned.h"
 
@@ -21,6 +23,7 @@ void archive_reader_release(struct archive_reader *r)
 {
 	if (r->a)
 		archive_read_free(r->a);
+	xz_free(r->xz);
 	free(r->piece);
 }
 
@@ -49,7 +52,10 @@ int archive_reader_error(const struct archive_reader *r, struct err *err)
 		       message ? message : "cannot be read as an archive");
 }
 
-/* What fd is compressed in, by its magic; -1 if that cannot be read. */
+/*
+ * What fd is compressed in, by its magic; -1 if that cannot be read. Frames of
+ * zstd that hold nothing, which pzstd begins with, have sixteen magics.
+ */
 static int filter_of(int fd)
 {
 	static const struct {
@@ -58,7 +64,6 @@ static int filter_of(int fd)
 		int filter;
 	} rows[] = {
 		{ "\x1f\x8b", 2, ARCHIVE_FILTER_GZIP },
-		{ "\x28\xb5\x2f\xfd", 4, ARCHIVE_FILTER_ZSTD },
 		{ "\xfd\x37zXZ", 6, ARCHIVE_FILTER_XZ },
 		{ "BZh", 3, ARCHIVE_FILTER_BZIP2 },
 	};
@@ -67,11 +72,28 @@ static int filter_of(int fd)
 
 	if (n < 0)
 		return -1;
+	if (compression_of_magic(magic, (size_t)n) == COMPRESSION_ZSTD)
+		return ARCHIVE_FILTER_ZSTD;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (n >= (ssize_t)rows[i].len &&
 		    !memcmp(magic, rows[i].magic, rows[i].len))
 			return rows[i].filter;
 	return ARCHIVE_FILTER_NONE;
+}
+
+static ssize_t read_xz(struct archive *a, struct archive_reader *r,
+		       const void **data)
+{
+	struct err err = ERR_INIT;
+	ssize_t n =
+		xz_read(r->xz, r->fd, r->piece, PIECE_SIZE, &r->nr_in, &err);
+
+	r->too_much = n < 0 && err.code == ERR_REFUSED;
+	if (n < 0)
+		archive_set_error(a, err.code == ERR_SYSTEM ? EIO : EINVAL,
+				  "%s", err.msg);
+	*data = r->piece;
+	return n;
 }
 
 /* For libarchive, which would read a header of any length. */
@@ -80,6 +102,8 @@ static ssize_t read_piece(struct archive *a, void *reader, const void **data)
 	struct archive_reader *r = reader;
 	ssize_t n;
 
+	if (r->xz)
+		return read_xz(a, r, data);
 	do
 		n = read(r->fd, r->piece, PIECE_SIZE);
 	while (n < 0 && errno == EINTR);
@@ -93,6 +117,7 @@ static ssize_t read_piece(struct archive *a, void *reader, const void **data)
 		return -1;
 	}
 	r->left -= (size_t)n;
+	r->nr_in += (uint64_t)n;
 	*data = r->piece;
 	return n;
 }
@@ -101,7 +126,7 @@ static int64_t skip(struct archive *a, void *reader, int64_t len)
 {
 	const struct archive_reader *r = reader;
 
-	return lseek(r->fd, len, SEEK_CUR) < 0 ? 0 : len;
+	return r->xz || lseek(r->fd, len, SEEK_CUR) < 0 ? 0 : len;
 }
 
 /*
@@ -125,13 +150,16 @@ int archive_reader_open(struct archive_reader *r, const char *file, int fd,
 		abort();
 	if (filter < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return err_errno(err, "%s", file);
-	if ((filter != ARCHIVE_FILTER_NONE &&
+	r->compressed = filter != ARCHIVE_FILTER_NONE;
+	if (filter == ARCHIVE_FILTER_XZ)
+		r->xz = xz_new();
+	if ((r->compressed && !r->xz &&
 	     archive_read_append_filter(r->a, filter) != ARCHIVE_OK) ||
 	    (raw ? archive_read_support_format_raw(r->a)
 		 : archive_read_support_format_tar(r->a)) != ARCHIVE_OK)
 		return err_set(err, ERR_SYSTEM,
-			       "libarchive cannot read gzip, zstd, xz or bzip2 "
-			       "by itself");
+			       "libarchive cannot read gzip, zstd or bzip2 by "
+			       "itself");
 	if (archive_read_open2(r->a, r, NULL, read_piece, skip, NULL) !=
 	    ARCHIVE_OK)
 		return archive_reader_error(r, err);

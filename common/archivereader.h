@@ -21,6 +21,10 @@ struct archive_reader {
 	char *piece;	  /* what was read last */
 	size_t left;	  /* bytes that may be read for a header */
 	bool header_too_long;
+	bool compressed;
+	bool too_much;	/* memory is asked for */
+	struct xz *xz;	/* of what is in xz, else NULL */
+	uint64_t nr_in; /* bytes that were read */
 };
 
 #define ARCHIVE_READER_INIT                                                    \

@@ -36,6 +36,10 @@ enum compression compression_of_magic(const void *data, size_t len)
 		return COMPRESSION_GZIP;
 	if (len >= 4 && !memcmp(data, "\x28\xb5\x2f\xfd", 4))
 		return COMPRESSION_ZSTD;
+	/* A frame to be skipped, which zstd may begin with. */
+	if (len >= 4 && (*(const unsigned char *)data & 0xf0) == 0x50 &&
+	    !memcmp((const char *)data + 1, "\x2a\x4d\x18", 3))
+		return COMPRESSION_ZSTD;
 	return COMPRESSION_NONE;
 }
 

@@ -56,6 +56,8 @@
 /* A member's header: libarchive takes 1 MiB of pax, but any length of a sparse
  * file's map, which takes ten times that in memory. */
 #define ARCHIVE_HEADER_MAX    (4u << 20)
+/* To unpack xz: xz -9 takes 65 MiB, and a dictionary may have 4 GiB. */
+#define XZ_MEMORY_MAX	      (96u << 20)
 /* An honest archive or layer becomes 50 times as large at most; a bomb 1,000. */
 #define EXPANSION_MAX	      200u
 /* That much is let through before anybody counts: a large empty file. It is

@@ -14,6 +14,7 @@
   libseccomp,
   openssl,
   pcre2,
+  xz,
   zlib,
   zstd,
   git,
@@ -46,7 +47,7 @@ stdenv.mkDerivation {
   };
 
   nativeBuildInputs = [ makeWrapper pkg-config ];
-  buildInputs = [ fcgi json_c libarchive libdeflate libseccomp openssl pcre2 zlib zstd ];
+  buildInputs = [ fcgi json_c libarchive libdeflate libseccomp openssl pcre2 xz zlib zstd ];
 
   enableParallelBuilding = true;
   # Compilers that are newer than the warnings' list must not break it, and

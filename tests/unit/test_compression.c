@@ -173,6 +173,12 @@ static void test_names(void **state)
 			 COMPRESSION_ZSTD);
 	assert_int_equal(compression_of_magic("\x28\xb5\x2f", 3),
 			 COMPRESSION_NONE);
+	assert_int_equal(compression_of_magic("\x50\x2a\x4d\x18", 4),
+			 COMPRESSION_ZSTD);
+	assert_int_equal(compression_of_magic("\x5f\x2a\x4d\x18", 4),
+			 COMPRESSION_ZSTD);
+	assert_int_equal(compression_of_magic("\x60\x2a\x4d\x18", 4),
+			 COMPRESSION_NONE);
 	assert_int_equal(compression_of_magic("", 0), COMPRESSION_NONE);
 }
 
