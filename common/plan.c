@@ -38,6 +38,12 @@
  */
 #define LAYER_MIN (UINT64_C(256) << 10)
 
+/*
+ * The largest path that less than that is put with. It is fetched again with
+ * whatever changes beside it, which may be the application's script.
+ */
+#define COMPANY_MAX (UINT64_C(4) << 20)
+
 /* What there is to know of a path of the closure. */
 struct item {
 	size_t index; /* in the closure */
@@ -341,9 +347,25 @@ static size_t add_largest(struct planning *p, size_t max_layers)
 	return nr;
 }
 
+/*
+ * What is left beside the largest may be less than a layer is made for: then
+ * the smallest of them is not alone. Returns how many are.
+ */
+static size_t keep_company(struct planning *p, size_t alone)
+{
+	uint64_t rest = 0;
+
+	for (size_t i = alone; i < p->nr; i++)
+		rest += p->items[i].size;
+	if (!alone || alone == p->nr || rest >= LAYER_MIN ||
+	    p->items[alone - 1].size > COMPANY_MAX)
+		return alone;
+	return --p->nr_pieces;
+}
+
 static void make_pieces(struct planning *p, size_t max_layers)
 {
-	size_t alone = add_largest(p, max_layers);
+	size_t alone = keep_company(p, add_largest(p, max_layers));
 	struct piece *piece;
 
 	if (alone == p->nr)

@@ -16,7 +16,7 @@
  */
 
 /* Changes whenever the same closure would be planned otherwise. */
-#define PLAN_VERSION 2
+#define PLAN_VERSION 3
 
 struct plan_layer {
 	size_t *paths; /* indices into the closure, in tar order */
