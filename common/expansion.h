@@ -15,11 +15,15 @@
  * a thousand pieces is one, too. What they may become is a function of the
  * sizes of the files that they lie in, so that it does not matter which of
  * them is unpacked first. Threads may share one.
+ *
+ * A slow expression in each of a thousand layers is a bomb as well, so their
+ * steps are counted here, too (pattern.h).
  */
 struct expansion {
 	_Atomic uint64_t bytes; /* that came out by now */
 	uint64_t max;
-	char *file; /* the last that was counted */
+	char *file;		/* the last that was counted */
+	_Atomic uint64_t steps; /* that the image's expressions took */
 };
 
 #define EXPANSION_INIT                                                         \

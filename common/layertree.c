@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/expansion.h"
 #include "common/pathoptions.h"
 #include "common/pattern.h"
 #include "common/store.h"
@@ -252,6 +253,7 @@ int layertar_tree(struct stream *stream, struct teller *teller,
 	};
 
 	stream_plain(stream);
+	all.budget.taken = &stream_expansion(stream)->steps;
 	for (; all.nr < input->nr_paths; all.nr++) {
 		const struct layer_path *path = &input->paths[all.nr];
 

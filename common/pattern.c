@@ -22,7 +22,22 @@ struct pattern {
 	struct pattern_budget *budget;
 	uint64_t steps; /* of the match under way */
 	uint64_t per_step;
+	uint64_t uncounted; /* of all, those that the budget knows not yet */
+	bool spent;	    /* the budget is */
 };
+
+/* Threads count together only now and then. */
+#define COUNT_EVERY 65536
+
+static void tell_budget(struct pattern *p)
+{
+	struct pattern_budget *budget = p->budget;
+	_Atomic uint64_t *taken = budget->taken ? budget->taken : &budget->own;
+
+	p->spent = atomic_fetch_add(taken, p->uncounted) + p->uncounted >=
+		   budget->steps;
+	p->uncounted = 0;
+}
 
 /*
  * Called before each item of the expression, wherever in the subject it is
@@ -32,13 +47,13 @@ struct pattern {
 static int count(pcre2_callout_block *block, void *arg)
 {
 	struct pattern *p = arg;
-	uint64_t left = p->budget->steps;
 
 	p->steps += p->per_step;
-	p->budget->steps = left > p->per_step ? left - p->per_step : 0;
-	return p->steps > PATTERN_STEPS_MAX || !p->budget->steps
-		       ? PCRE2_ERROR_CALLOUT
-		       : 0;
+	p->uncounted += p->per_step;
+	if (p->uncounted >= COUNT_EVERY)
+		tell_budget(p);
+	return p->steps > PATTERN_STEPS_MAX || p->spent ? PCRE2_ERROR_CALLOUT
+							: 0;
 }
 
 static int compile(struct pattern *p, const char *translated, struct err *err)
@@ -80,7 +95,7 @@ int pattern_new(struct pattern **pattern, const char *text,
 	*pattern = NULL;
 	if (!budget->patterns)
 		return err_set(err, ERR_REFUSED,
-			       "more than %u expressions in a layer",
+			       "more than %u expressions in an image",
 			       PATTERNS_MAX);
 	budget->patterns--;
 	if (pattern_translate(text, &translated, err))
@@ -172,17 +187,18 @@ static int match(struct pattern *p, struct subject *s, size_t start,
 
 	p->steps = 0;
 	p->per_step = 1 + s->text.len / PATTERN_STEP_BYTES;
+	tell_budget(p);
 	rc = pcre2_match(p->code, (PCRE2_SPTR)s->text.buf, s->text.len, start,
 			 0, s->data, p->context);
+	tell_budget(p);
 	if (rc >= 0)
 		return 1;
 	if (rc == PCRE2_ERROR_NOMATCH)
 		return 0;
 	return err_set(err, ERR_REFUSED,
-		       p->budget->steps
-			       ? "the expression '%s' takes too long on %s"
-			       : "the layer's expressions take too long, all "
-				 "together: the last was '%s' on %s",
+		       p->spent ? "the image's expressions take too long, all "
+				  "together: the last was '%s' on %s"
+				: "the expression '%s' takes too long on %s",
 		       p->text, s->original);
 }
 

@@ -2,6 +2,7 @@
 #ifndef COMMON_PATTERN_H
 #define COMMON_PATTERN_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,12 +18,15 @@
 struct pattern;
 
 /*
- * How many patterns there may be and how many steps they may take, all of one
- * layer together.
+ * How many patterns there may be and how many steps they may take, all
+ * together. Threads that make layers of one image have a budget each, and one
+ * count of the steps that were taken.
  */
 struct pattern_budget {
 	size_t patterns;
 	uint64_t steps;
+	_Atomic uint64_t *taken; /* the shared count, or NULL: */
+	_Atomic uint64_t own;	 /* then this is it */
 };
 
 #define PATTERN_BUDGET_INIT                                                    \

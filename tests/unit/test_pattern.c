@@ -168,10 +168,11 @@ static void test_takes_too_long(void **state)
 	}
 }
 
-/* A layer's many matches, each of which is let through. */
+static const char subject[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+/* Many matches, each of which is let through. */
 static void test_take_too_long_together(void **state)
 {
-	static const char subject[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 	struct pattern_budget budget = { .patterns = 2, .steps = 3000000 };
 	struct pattern *slow, *quick, *third;
 	struct err err = ERR_INIT;
@@ -180,7 +181,7 @@ static void test_take_too_long_together(void **state)
 	assert_int_equal(pattern_new(&slow, ".*.*.*[bc]", &budget, &err), 0);
 	assert_int_equal(pattern_new(&quick, "a", &budget, &err), 0);
 	assert_int_equal(pattern_new(&third, "a", &budget, &err), -1);
-	assert_non_null(strstr(err.msg, "expressions in a layer"));
+	assert_non_null(strstr(err.msg, "expressions in an image"));
 	err = (struct err)ERR_INIT;
 	while (!pattern_matches(slow, subject, &err))
 		nr++;
@@ -192,6 +193,33 @@ static void test_take_too_long_together(void **state)
 	pattern_free(quick);
 }
 
+/* Of one image's layers, none of which would be stopped by itself. */
+static void test_layers_take_too_long(void **state)
+{
+	_Atomic uint64_t taken = 0;
+	unsigned int nr = 0;
+
+	for (;; nr++) {
+		struct pattern_budget budget = { .patterns = 1,
+						 .steps = 3000000,
+						 .taken = &taken };
+		struct pattern *slow;
+		struct err err = ERR_INIT;
+		int rc;
+
+		assert_int_equal(
+			pattern_new(&slow, ".*.*.*[bc]", &budget, &err), 0);
+		rc = pattern_matches(slow, subject, &err);
+		pattern_free(slow);
+		if (!rc)
+			continue;
+		assert_int_equal(rc, -1);
+		assert_non_null(strstr(err.msg, "too long, all together"));
+		break;
+	}
+	assert_in_range(nr, 10, 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +227,7 @@ int main(void)
 		cmocka_unit_test(test_refuses),
 		cmocka_unit_test(test_takes_too_long),
 		cmocka_unit_test(test_take_too_long_together),
+		cmocka_unit_test(test_layers_take_too_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
