@@ -6,7 +6,8 @@
 
 #include "common/banned.h"
 
-#define OCI "application/vnd.oci.image."
+#define OCI    "application/vnd.oci.image."
+#define DOCKER "application/vnd.docker."
 
 static const char *const names[MEDIA_TYPES] = {
 	[MEDIA_NONE] = "application/octet-stream",
@@ -16,6 +17,12 @@ static const char *const names[MEDIA_TYPES] = {
 	[MEDIA_LAYER] = OCI "layer.v1.tar",
 	[MEDIA_LAYER_GZIP] = OCI "layer.v1.tar+gzip",
 	[MEDIA_LAYER_ZSTD] = OCI "layer.v1.tar+zstd",
+	[MEDIA_DOCKER_INDEX] = DOCKER "distribution.manifest.list.v2+json",
+	[MEDIA_DOCKER_MANIFEST] = DOCKER "distribution.manifest.v2+json",
+	[MEDIA_DOCKER_CONFIG] = DOCKER "container.image.v1+json",
+	[MEDIA_DOCKER_LAYER] = DOCKER "image.rootfs.diff.tar",
+	[MEDIA_DOCKER_LAYER_GZIP] = DOCKER "image.rootfs.diff.tar.gzip",
+	[MEDIA_DOCKER_LAYER_ZSTD] = DOCKER "image.rootfs.diff.tar.zstd",
 };
 
 const char *media_type_name(enum media_type type)
@@ -30,4 +37,19 @@ enum media_type media_type_parse(const char *name)
 		if (!strcmp(names[t], name))
 			return t;
 	return MEDIA_NONE;
+}
+
+bool media_type_is_index(enum media_type type)
+{
+	return type == MEDIA_INDEX || type == MEDIA_DOCKER_INDEX;
+}
+
+bool media_type_is_manifest(enum media_type type)
+{
+	return type == MEDIA_MANIFEST || type == MEDIA_DOCKER_MANIFEST;
+}
+
+bool media_type_is_config(enum media_type type)
+{
+	return type == MEDIA_CONFIG || type == MEDIA_DOCKER_CONFIG;
 }

@@ -2,6 +2,7 @@
 #ifndef COMMON_DESCRIPTOR_H
 #define COMMON_DESCRIPTOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/digest.h"
@@ -19,6 +20,13 @@ enum media_type {
 	MEDIA_LAYER,
 	MEDIA_LAYER_GZIP,
 	MEDIA_LAYER_ZSTD,
+	/* Docker's own for the same, which clients take as well. */
+	MEDIA_DOCKER_INDEX,
+	MEDIA_DOCKER_MANIFEST,
+	MEDIA_DOCKER_CONFIG,
+	MEDIA_DOCKER_LAYER,
+	MEDIA_DOCKER_LAYER_GZIP,
+	MEDIA_DOCKER_LAYER_ZSTD,
 	MEDIA_TYPES, /* how many there are */
 };
 
@@ -33,5 +41,10 @@ const char *media_type_name(enum media_type type);
 
 /* The type of that name, or MEDIA_NONE. */
 enum media_type media_type_parse(const char *name);
+
+/* OCI's or Docker's. */
+bool media_type_is_index(enum media_type type);
+bool media_type_is_manifest(enum media_type type);
+bool media_type_is_config(enum media_type type);
 
 #endif

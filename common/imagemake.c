@@ -384,7 +384,7 @@ static int check_manifest(const struct strbuf *manifest, struct err *err)
 }
 
 static int publish(struct image_work *work, const struct flake_pin *pin,
-		   struct record *record, enum media_type media_type,
+		   struct record *record, const struct source *source,
 		   struct parts *parts, struct image_head *head,
 		   struct err *err)
 {
@@ -397,7 +397,7 @@ static int publish(struct image_work *work, const struct flake_pin *pin,
 	if (check_manifest(&parts->manifest, err))
 		return -1;
 	*head = (struct image_head){
-		.manifest.media_type = media_type,
+		.manifest.media_type = source->media_type,
 		.manifest.size = parts->manifest.len,
 		.flake = work->flake->id,
 		.identity = record->identity,
@@ -434,7 +434,7 @@ static int make_image(struct image_work *work, const struct flake_pin *pin,
 			       IMAGE_CONFIG_MAX);
 	record = record_of(work, pin, identity, m, source, &parts);
 	image_format_manifest(&parts.manifest, &record);
-	return publish(work, pin, &record, MEDIA_MANIFEST, &parts, head, err);
+	return publish(work, pin, &record, source, &parts, head, err);
 }
 
 /*
@@ -462,7 +462,7 @@ static int make_index(struct image_work *work, const struct flake_pin *pin,
 	record = record_of(work, pin, identity, m, source, &parts);
 	record.kind = kind;
 	record.manifest = NULL;
-	return publish(work, pin, &record, MEDIA_INDEX, &parts, head, err);
+	return publish(work, pin, &record, source, &parts, head, err);
 }
 
 static int make(struct image_work *work, struct flake_pin *pin,

@@ -41,6 +41,7 @@ struct source {
 	struct json_object *annotations; /* of a manifest of ours, or NULL */
 	/* The manifest's bytes where they are the output's own, or NULL. */
 	char *manifest;
+	enum media_type media_type; /* of the manifest, whosever it is */
 	/* Of an index, which is then what manifest is; else none. */
 	struct source *members;
 	size_t nr_members;
@@ -67,7 +68,7 @@ struct source_kind {
 
 #define SOURCE_INIT                                                            \
 	{                                                                      \
-		.kind = NULL                                                   \
+		.kind = NULL, .media_type = MEDIA_MANIFEST                     \
 	}
 
 /*

@@ -27,7 +27,7 @@ struct opening {
 	struct source *source;
 	const struct source_output *output;
 	const char *file;
-	struct pattern_budget budget; /* of a layer */
+	struct pattern_budget budget;
 	bool unknown; /* a layer whose size only its making tells */
 };
 
@@ -154,7 +154,6 @@ static int add_tree(struct opening *o, struct json_object *paths,
 	struct layer_input *input =
 		source_add_input(o->source, LAYER_TREE, &options);
 
-	o->budget = (struct pattern_budget)PATTERN_BUDGET_INIT;
 	if (layer->blob.media_type != MEDIA_LAYER ||
 	    !digest_equal(&layer->blob.digest, &layer->diff_id))
 		return err_set(err, ERR_REFUSED,
@@ -214,7 +213,8 @@ static int add_layer(struct opening *o, struct json_object *json,
 	    json_want_array(json, "paths", &paths, name, err))
 		return -1;
 	layer->blob.media_type = media_type_parse(type);
-	if (size < 0 || layer->blob.media_type < MEDIA_LAYER)
+	if (size < 0 || layer->blob.media_type < MEDIA_LAYER ||
+	    layer->blob.media_type > MEDIA_LAYER_ZSTD)
 		return err_set(err, ERR_MALFORMED,
 			       size < 0 ? "%s: key 'size': expected a number "
 					  "of bytes"
@@ -348,7 +348,8 @@ static int open_image(struct source *source, const struct source_output *output,
 {
 	struct opening o = { .source = source,
 			     .output = output,
-			     .file = output->path };
+			     .file = output->path,
+			     .budget = PATTERN_BUDGET_INIT };
 	autojson *json = NULL;
 	int rc = read_json(&json, output->path, err);
 

@@ -19,8 +19,9 @@
 
 /*
  * An OCI image layout (image-spec, image-layout.md), a directory or a tar. Its
- * blobs are served as they are. If its index.json lists one image or one
- * index it is that; if it lists images for platforms it is served itself.
+ * blobs are served as they are, be they of OCI's media types or of Docker's.
+ * If its index.json lists one image or one index it is that; if it lists
+ * images for platforms it is served itself.
  */
 struct layout {
 	const char *path;
@@ -222,8 +223,9 @@ static int add_layers(struct source *source, const struct layout *layout,
 
 /* An image: its manifest is in text, and parsed in json. */
 static int fill_image(struct source *source, const struct layout *layout,
-		      struct strbuf *text, struct json_object *json,
-		      const char *name, struct err *err)
+		      enum media_type media_type, struct strbuf *text,
+		      struct json_object *json, const char *name,
+		      struct err *err)
 {
 	struct json_object *layers, *descriptor;
 	autojson *config = NULL;
@@ -238,10 +240,11 @@ static int fill_image(struct source *source, const struct layout *layout,
 	    add_layers(source, layout, layers, name, err) ||
 	    read_document(layout, &d, IMAGE_CONFIG_MAX, &config_text, &config,
 			  err) ||
-	    (d.media_type == MEDIA_CONFIG &&
+	    (media_type_is_config(d.media_type) &&
 	     read_diff_ids(source, config, name, err)))
 		return -1;
 	source->manifest = strbuf_detach(text, NULL);
+	source->media_type = media_type;
 	source->data = strbuf_detach(&config_text, NULL);
 	return 0;
 }
@@ -257,7 +260,8 @@ static int read_image(struct source *source, const struct layout *layout,
 
 	if (read_document(layout, d, MANIFEST_MAX, &text, &json, err))
 		return -1;
-	return fill_image(source, layout, &text, json, name, err);
+	return fill_image(source, layout, d->media_type, &text, json, name,
+			  err);
 }
 
 /* Of a list of manifests: each is an image, none is there twice. */
@@ -279,13 +283,13 @@ static int add_members(struct source *source, const struct layout *layout,
 
 		if (read_descriptor(&d, &type, json, name, err))
 			return err_wrap(err, "manifest %zu", i);
-		if (d.media_type == MEDIA_INDEX)
+		if (media_type_is_index(d.media_type))
 			return err_set(err, ERR_REFUSED,
 				       "%s: an index in an index is not served",
 				       name);
-		if (d.media_type != MEDIA_MANIFEST)
+		if (!media_type_is_manifest(d.media_type))
 			return err_set(err, ERR_REFUSED,
-				       "%s: media type %s: expected an OCI "
+				       "%s: media type %s: expected an "
 				       "image manifest",
 				       name, type);
 		if (read_image(&source->members[source->nr_members++], layout,
@@ -298,8 +302,9 @@ static int add_members(struct source *source, const struct layout *layout,
 }
 
 static int fill_index(struct source *source, const struct layout *layout,
-		      struct strbuf *text, struct json_object *json,
-		      const char *name, struct err *err)
+		      enum media_type media_type, struct strbuf *text,
+		      struct json_object *json, const char *name,
+		      struct err *err)
 {
 	struct json_object *list;
 
@@ -307,6 +312,7 @@ static int fill_index(struct source *source, const struct layout *layout,
 	    add_members(source, layout, list, name, err))
 		return -1;
 	source->manifest = strbuf_detach(text, NULL);
+	source->media_type = media_type;
 	return 0;
 }
 
@@ -321,7 +327,8 @@ static int read_index(struct source *source, const struct layout *layout,
 
 	if (read_document(layout, d, MANIFEST_MAX, &text, &json, err))
 		return -1;
-	return fill_index(source, layout, &text, json, name, err);
+	return fill_index(source, layout, d->media_type, &text, json, name,
+			  err);
 }
 
 /* Does each of several manifests say what platform it is for? */
@@ -356,8 +363,8 @@ static int open_layout(struct source *source,
 		return -1;
 	if (json_object_array_length(list) != 1) {
 		if (have_platforms(list))
-			return fill_index(source, &layout, &text, json, name,
-					  err);
+			return fill_index(source, &layout, MEDIA_INDEX, &text,
+					  json, name, err);
 		return err_set(err, ERR_REFUSED,
 			       "%s lists %zu images that do not say what "
 			       "platforms they are for: expected one",
@@ -366,12 +373,12 @@ static int open_layout(struct source *source,
 	if (read_descriptor(&d, &type, json_object_array_get_idx(list, 0), name,
 			    err))
 		return -1;
-	if (d.media_type == MEDIA_INDEX)
+	if (media_type_is_index(d.media_type))
 		return read_index(source, &layout, &d, err);
-	if (d.media_type == MEDIA_MANIFEST)
+	if (media_type_is_manifest(d.media_type))
 		return read_image(source, &layout, &d, err);
 	return err_set(err, ERR_REFUSED,
-		       "%s: media type %s: expected an OCI image manifest or "
+		       "%s: media type %s: expected an image manifest or "
 		       "index",
 		       name, type);
 }

@@ -143,7 +143,7 @@ static void add_needs(struct sweeping *s, const struct digest *manifest)
 	if (cache_peek_record(s->gc->cache, s->name, manifest, &head, &body,
 			      &ignored) ||
 	    record_parse(&record, body.buf, body.len, "record", &ignored) ||
-	    head.manifest.media_type != MEDIA_MANIFEST)
+	    !media_type_is_manifest(head.manifest.media_type))
 		return;
 	config.size = strlen(record.config);
 	digest_of(record.config, config.size, &config.digest);

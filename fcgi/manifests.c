@@ -128,8 +128,8 @@ static enum answer send_image(const struct service *service,
 	char image[ORDER_STR_SIZE];
 	const char *type;
 
-	if (manifest->media_type == MEDIA_INDEX && !is_digest &&
-	    !request_accepts(call->request, MEDIA_INDEX) &&
+	if (media_type_is_index(manifest->media_type) && !is_digest &&
+	    !request_accepts(call->request, manifest->media_type) &&
 	    choose_first(service, call, standing, &err))
 		return endpoint_cache_failed(call, &err, response);
 	type = media_type_name(manifest->media_type);

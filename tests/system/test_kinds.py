@@ -12,7 +12,7 @@ import uuid
 import pytest
 
 from harness import fetch, nix, reference
-from harness.imagefiles import OCI, make_archives
+from harness.imagefiles import DOCKER, DOCKER_TYPES, OCI, make_archives
 
 GREETING = "Hello from nothing"
 
@@ -273,6 +273,27 @@ def test_oci_layout(archives, registry, client_of, directory):
         for client in ("docker", "podman"):
             out = pull_and_run(archives, client_of(client), name)
             assert out == ["main", GREETING]
+
+
+@pytest.mark.parametrize("client", ("docker", "podman", "skopeo", "ctr"))
+@pytest.mark.parametrize("name", ("docker-types", "docker-list"))
+def test_docker_media_types(archives, kinds, client_of, name, client):
+    """In an OCI layout, with their own types as Content-Type."""
+    files = archives.flake / "files" / name / "blobs/sha256"
+    accept = {"Accept": ", ".join(DOCKER_TYPES.values())}
+    reply = archives.get(f"/v2/{name}/manifests/latest", accept)
+    assert reply.headers["Content-Type"] == reply.json()["mediaType"]
+    assert reply.headers["Content-Type"].startswith(DOCKER)
+    assert reply.body == (files / reply.digest()[7:]).read_bytes()
+    for member in reply.json().get("manifests", []):
+        one = archives.get(f"/v2/{name}/manifests/{member['digest']}", accept)
+        assert one.headers["Content-Type"] == member["mediaType"]
+    image = archives.reference(name, "latest")
+    client_of(client).pull(image).ok()
+    if client_of(client).run:
+        assert client_of(client).run(image).ok().out.splitlines() == \
+            ["main", GREETING]
+    client_of(client).remove(image)
 
 
 @pytest.mark.parametrize("name", ("oci-index", "oci-nested.tar"))

@@ -89,6 +89,8 @@ def make_archives(registry, docker, files, work):
     make_index(files / "oci-layout", files / "oci-index", nested=False)
     make_index(files / "oci-layout", work / "nested", nested=True)
     tar(work / "nested", files / "oci-nested.tar")
+    use_docker_types(files / "oci-layout", files / "docker-types")
+    use_docker_types(work / "nested", files / "docker-list")
 
 
 def make_index(layout, dest, nested):
@@ -112,3 +114,35 @@ def make_index(layout, dest, nested):
         top = put_blob(dest, text.encode(), OCI + "index.v1+json")
         text = json.dumps({"schemaVersion": 2, "manifests": [top]})
     (dest / "index.json").write_text(text)
+
+
+DOCKER = "application/vnd.docker."
+DOCKER_TYPES = {
+    OCI + "index.v1+json": DOCKER + "distribution.manifest.list.v2+json",
+    OCI + "manifest.v1+json": DOCKER + "distribution.manifest.v2+json",
+    OCI + "config.v1+json": DOCKER + "container.image.v1+json",
+    OCI + "layer.v1.tar+gzip": DOCKER + "image.rootfs.diff.tar.gzip"}
+
+
+def use_docker_types(layout, dest):
+    """The same in Docker's media types, as containerd keeps what it pulled
+    from a registry that has such. index.json is OCI's."""
+    shutil.copytree(layout, dest)
+
+    def changed(descriptor):
+        type_ = descriptor["mediaType"]
+        if "manifest" not in type_ and "index" not in type_:
+            return {**descriptor, "mediaType": DOCKER_TYPES[type_]}
+        document = json.loads(blob_of(dest, descriptor))
+        for key in "manifests", "layers":
+            if key in document:
+                document[key] = [changed(d) for d in document[key]]
+        if "config" in document:
+            document["config"] = changed(document["config"])
+        document["mediaType"] = DOCKER_TYPES[type_]
+        document.pop("annotations", None)
+        return {**descriptor, **put_blob(dest, json.dumps(document).encode(),
+                                         DOCKER_TYPES[type_])}
+    index = json.loads((dest / "index.json").read_text())
+    index["manifests"] = [changed(d) for d in index["manifests"]]
+    (dest / "index.json").write_text(json.dumps(index))
