@@ -14,7 +14,7 @@
 #include "common/archivereader.h"
 #include "common/limits.h"
 #include "common/store.h"
-#include "common/tar.h"
+#include "common/tarstart.h"
 
 #include "common/banned.h"
 
@@ -106,29 +106,6 @@ static int list(struct open_archive *o, const char *file, struct err *err)
 }
 
 /*
- * Does it have the checksum of a header: its bytes added up, with spaces for
- * the sum itself? Some old writers take them as signed, as libarchive knows.
- */
-static bool is_header(const char h[TAR_BLOCK])
-{
-	const size_t at = 148, end = 156;
-	long sum = 0, with_sign = 0, said = 0;
-	size_t i;
-
-	for (i = 0; i < TAR_BLOCK; i++) {
-		char c = i < at || i >= end ? h[i] : ' ';
-
-		sum += (unsigned char)c;
-		with_sign += (signed char)c;
-	}
-	for (i = at; i < end && h[i] == ' ';)
-		i++;
-	for (; i < end && h[i] >= '0' && h[i] <= '7'; i++)
-		said = said * 8 + (h[i] - '0');
-	return said == sum || said == with_sign;
-}
-
-/*
  * Is it a tar at all, in whatever compression? 1, 0, or -1. It is told by its
  * first 512 bytes: libarchive would read all of a header, which may be as long
  * as a bomb.
@@ -149,7 +126,7 @@ static int is_tar(const char *file, int fd, bool *compressed, struct err *err)
 	*compressed = r.compressed;
 	if (archive_read_next_header(r.a, &entry) == ARCHIVE_OK &&
 	    archive_read_data(r.a, header, sizeof(header)) == sizeof(header))
-		return is_header(header);
+		return tar_is_header(header);
 	return r.too_much ? archive_reader_error(&r, err) : 0;
 }
 

@@ -11,6 +11,7 @@
 #include "common/decompressor.h"
 #include "common/digest.h"
 #include "common/store.h"
+#include "common/tarstart.h"
 
 #include "common/banned.h"
 
@@ -18,7 +19,7 @@
 
 /*
  * A blob on its way to the stream. If a diff ID is promised it is unpacked
- * besides, to look at that.
+ * besides, to look at that, and whether it is a tar.
  */
 struct blob {
 	struct stream *stream;
@@ -27,6 +28,7 @@ struct blob {
 	struct decompressor *decompressor; /* NULL for a plain tar */
 	struct hasher *tar;
 	uint64_t tar_size;
+	struct tar_start start;
 };
 
 static void blob_release(struct blob *blob)
@@ -39,6 +41,7 @@ static int hash_tar(void *arg, const void *data, size_t len, struct err *err)
 {
 	struct blob *blob = arg;
 
+	tar_start_add(&blob->start, data, len);
 	hasher_update(blob->tar, data, len);
 	blob->tar_size += len;
 	return 0;
@@ -63,8 +66,9 @@ static int add(void *arg, const void *data, size_t len, struct err *err)
 
 	if (!blob->begun)
 		begin(blob, data, len);
-	if (blob->decompressor &&
-	    decompressor_add(blob->decompressor, data, len, err))
+	if (!blob->decompressor)
+		tar_start_add(&blob->start, data, len);
+	else if (decompressor_add(blob->decompressor, data, len, err))
 		return -1;
 	return stream_write(blob->stream, data, len, err);
 }
@@ -111,10 +115,14 @@ int layertar_blob(struct stream *stream, struct teller *teller,
 					   &blob, err)
 			  : add_file(&blob, input->file, err))
 		return -1;
+	if (blob.decompressor && decompressor_end(blob.decompressor, err))
+		return -1;
+	if (blob.wants_diff_id && !tar_start_is_tar(&blob.start))
+		return err_set(err, ERR_MALFORMED, "%s%s%s is no tar",
+			       input->member ? input->member : "",
+			       input->member ? " in " : "", input->file);
 	if (!blob.decompressor)
 		return 0;
-	if (decompressor_end(blob.decompressor, err))
-		return -1;
 	hasher_final(blob.tar, &layer->diff_id);
 	layer->tar_size = blob.tar_size;
 	return 0;

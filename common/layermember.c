@@ -6,6 +6,7 @@
 #include "common/archive.h"
 #include "common/decompressor.h"
 #include "common/digest.h"
+#include "common/tarstart.h"
 
 #include "common/banned.h"
 
@@ -22,6 +23,7 @@ struct member {
 	struct decompressor *decompressor; /* NULL for a plain tar */
 	struct hasher *tar;		   /* of one that is kept */
 	uint64_t tar_size;
+	struct tar_start start;
 };
 
 static void member_release(struct member *member)
@@ -34,6 +36,7 @@ static int hash_tar(void *arg, const void *data, size_t len, struct err *err)
 {
 	struct member *member = arg;
 
+	tar_start_add(&member->start, data, len);
 	hasher_update(member->tar, data, len);
 	if (__builtin_add_overflow(member->tar_size, len, &member->tar_size))
 		return err_set(err, ERR_MALFORMED, "the tar is too large");
@@ -44,6 +47,7 @@ static int write_tar(void *arg, const void *data, size_t len, struct err *err)
 {
 	struct member *member = arg;
 
+	tar_start_add(&member->start, data, len);
 	return stream_write(member->stream, data, len, err);
 }
 
@@ -62,6 +66,8 @@ static int pass_on(struct member *member, const void *data, size_t len,
 		return -1;
 	if (member->decompressor && !member->kept)
 		return 0;
+	if (!member->decompressor)
+		tar_start_add(&member->start, data, len);
 	return stream_write(member->stream, data, len, err);
 }
 
@@ -110,10 +116,10 @@ static int finish(struct member *member, struct layer *layer, struct err *err)
 {
 	if (!member->known && know(member, err))
 		return -1;
-	if (!member->decompressor)
-		return 0;
-	if (decompressor_end(member->decompressor, err))
+	if (member->decompressor && decompressor_end(member->decompressor, err))
 		return -1;
+	if (!tar_start_is_tar(&member->start))
+		return err_set(err, ERR_MALFORMED, "it is no tar");
 	if (!member->kept)
 		return 0;
 	hasher_final(member->tar, &layer->diff_id);

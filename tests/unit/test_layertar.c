@@ -261,12 +261,27 @@ static char *compress_text(enum compression c, const char *text, size_t *len)
 	return out;
 }
 
+/* The same, with the checksum of a tar's header where that has its own. */
+static char *some_tar(size_t len)
+{
+	char *text = some_text(len);
+	char sum[16];
+	unsigned long n = 0;
+
+	memset(text + 148, ' ', 8);
+	for (size_t i = 0; i < 512; i++)
+		n += (unsigned char)text[i];
+	snprintf(sum, sizeof(sum), "%06lo", n);
+	memcpy(text + 148, sum, strlen(sum));
+	return text;
+}
+
 static void test_member(void **state)
 {
 	struct fixture *f = *state;
 	static const char *const none[] = { NULL };
 	struct layer_input input = input_of(LAYER_MEMBER, none);
-	autofree char *text = some_text((2 << 20) + 1);
+	autofree char *text = some_tar((2 << 20) + 1);
 
 	input.file = xasprintf("%s/image.tar", f->dir);
 	input.member = xstrdup("abc/layer.tar");
@@ -296,6 +311,23 @@ static void test_member(void **state)
 		assert_int_equal(fixture_make(f, &input, 1, other), -1);
 		assert_int_equal(f->err.code, ERR_MALFORMED);
 	}
+	/* What is no tar is refused in each way that a member may take. */
+	text[0]++;
+	promise(&input, text, strlen(text));
+	for (enum compression c = 0; c <= COMPRESSION_NONE; c++) {
+		size_t len = strlen(text);
+		autofree char *data = c == COMPRESSION_NONE
+					      ? xstrdup(text)
+					      : compress_text(c, text, &len);
+
+		pack(input.file, input.member, data, len);
+		assert_int_equal(fixture_make(f, &input, 1, COMPRESSION_GZIP),
+				 -1);
+		assert_int_equal(f->err.code, ERR_MALFORMED);
+		assert_non_null(strstr(f->err.msg, "image.tar: it is no tar"));
+	}
+	text[0]--;
+	promise(&input, text, strlen(text));
 	pack(input.file, input.member, text, strlen(text));
 	fixture_make_ok(f, &input, 1, COMPRESSION_GZIP);
 	assert_int_equal(f->layers[0].blob.media_type, MEDIA_LAYER_GZIP);
@@ -319,7 +351,7 @@ static void test_member_compression(void **state)
 		{ COMPRESSION_ZSTD, COMPRESSION_NONE, COMPRESSION_NONE },
 	};
 	struct layer_input input = input_of(LAYER_MEMBER, none);
-	autofree char *text = some_text((2 << 20) + 1);
+	autofree char *text = some_tar((2 << 20) + 1);
 
 	input.file = xasprintf("%s/image.tar", f->dir);
 	input.member = xstrdup("abc/layer.tar");
