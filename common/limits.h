@@ -76,7 +76,7 @@
 /* Of an image: 1,000 a file for a million of them; 12 s of a processor. */
 #define PATTERN_STEPS_ALL_MAX (1000ull * 1000 * 1000)
 /* Of an image: people write some, and each is tried on each file. */
-#define PATTERNS_MAX	      10000u
+#define PATTERNS_MAX	      5000u
 /* Manifests of an index: a few for each platform that there is. */
 #define INDEX_MEMBERS_MAX     256u
 /* Symlinks followed inside an archive before it is called a loop. */

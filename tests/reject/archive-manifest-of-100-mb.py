@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+from makers.archive import members, write
+from makers.data import compress
+
+
+def make(dest):
+    write(dest, members(manifest=b"[" + b" " * 100_000_000 + b"]"))
+    compress(dest)
+    return "manifest.json has more than"

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+from makers.n2c import n2c
+
+
+def make(dest):
+    n2c(dest, paths=[{"path": "@greeting@"}])
+    return "-greeting"

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What the reasons in the folder above are made with."""

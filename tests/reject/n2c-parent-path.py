@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+from makers.n2c import n2c
+
+
+def make(dest):
+    n2c(dest, paths=[{"path": "/nix/store/../../etc/passwd"}])
+    return "expected a path in the image's closure, not /nix/store/../../etc"

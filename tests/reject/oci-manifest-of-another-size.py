@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+from makers.layout import resized_layout
+
+
+def make(dest):
+    resized_layout(dest, member=True)
+    return "bytes, but its descriptor says"
