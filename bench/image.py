@@ -133,8 +133,9 @@ class Calls:
 
 @contextlib.contextmanager
 def registry(folder, flake, *settings, server="lighttpd", calls=None,
-             **options):
-    environment = nix.environment(folder, path=calls.path if calls else None)
+             environment=(), **options):
+    environment = nix.environment(
+        folder, path=calls.path if calls else None, **dict(environment))
     started = Registry(folder, flake, server, settings,
                        environment=environment, **options)
     try:
@@ -193,5 +194,5 @@ def write_groups(path, groups):
 
 
 __all__ = ["Bench", "Calls", "FLAKEHUB", "PROGRAMS", "Registry", "fetch",
-           "layers", "manifest", "nix", "process", "read_blobs", "registry",
+           "fixtures", "layers", "manifest", "nix", "process", "read_blobs", "registry",
            "run", "run_all", "seconds", "settle", "write_groups"]

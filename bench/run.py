@@ -13,8 +13,9 @@ from harness.webserver import program  # after image, which finds harness
 # What is measured, and what it is measured against.
 PROGRAMS = ("nix", "nix-store", "git", "lighttpd", "nginx", "wrk", "ab",
             "skopeo", "docker-registry", "libdeflate-gzip", "igzip", "zstd",
-            "tar", "openssl", "taskset")
-GROUPS = ("cold", "again", "compose", "warm", "waiting", "many", "growth")
+            "tar", "openssl", "taskset", "dockerd", "docker", "pigz")
+GROUPS = ("cold", "again", "compose", "warm", "waiting", "many", "growth",
+          "tools")
 
 
 def number(name, default):

@@ -73,11 +73,11 @@ def counting_path(directory, more=()):
     return f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin", log
 
 
-def build(flake, attribute):
+def build(flake, attribute, config=SINGLE_USER):
     """What Nix itself makes of an attribute: a store path."""
     out = run(["nix", "build", "--json", "--no-link", "--no-write-lock-file",
                f"path:{flake}#{attribute}"],
-              env=dict(os.environ, NIX_CONFIG=SINGLE_USER)).ok().out
+              env=dict(os.environ, NIX_CONFIG=config)).ok().out
     return json.loads(out)[0]["outputs"]["out"]
 
 
