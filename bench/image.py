@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -129,6 +130,18 @@ class Calls:
 
     def total(self):
         return sum(line[0] for line in self.lines())
+
+    def own(self):
+        """Seconds of a command that are neither Nix's nor the builder's, but
+        the wrapper's: of true with it and without, in turn."""
+        wrapped = shutil.copy(PROGRAMS / "calls", self.folder / "true")
+        more = []
+        for _ in range(20):
+            bare = seconds(run, "/usr/bin/true")
+            more.append(seconds(run, wrapped, env={"PATH": self.path}) - bare)
+        wrapped.unlink()
+        self.clear()
+        return statistics.median(more)
 
 
 @contextlib.contextmanager
