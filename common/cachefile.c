@@ -111,7 +111,7 @@ int cachefile_read(int cache, const char *path, size_t max, struct strbuf *out,
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_REFUSED,
 			       "%s in the cache is not a regular file", path);
-	return strbuf_read(out, fd, max, path, err);
+	return strbuf_read_file(out, fd, (uint64_t)st.st_size, max, path, err);
 }
 
 char *cachefile_tmp_name(const char *prefix)

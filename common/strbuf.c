@@ -137,6 +137,23 @@ ssize_t pread_all(int fd, void *buf, size_t len, off_t offset)
 	return (ssize_t)done;
 }
 
+int strbuf_read_file(struct strbuf *sb, int fd, uint64_t size, size_t max,
+		     const char *name, struct err *err)
+{
+	ssize_t n;
+
+	if (size > max)
+		return err_set(err, ERR_MALFORMED, "%s has more than %zu bytes",
+			       name, max);
+	strbuf_grow(sb, (size_t)size);
+	n = pread_all(fd, sb->buf + sb->len, (size_t)size, 0);
+	if (n < 0)
+		return err_errno(err, "reading %s", name);
+	sb->len += (size_t)n;
+	sb->buf[sb->len] = 0;
+	return 0;
+}
+
 int write_all(int fd, const void *data, size_t len)
 {
 	const char *p = data;

@@ -3,6 +3,7 @@
 #define COMMON_STRBUF_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/err.h"
@@ -43,6 +44,10 @@ void strbuf_grow(struct strbuf *sb, size_t len);
  */
 MUST_CHECK int strbuf_read(struct strbuf *sb, int fd, size_t max,
 			   const char *name, struct err *err);
+
+/* The same of a regular file of size bytes, from its start, by one call. */
+MUST_CHECK int strbuf_read_file(struct strbuf *sb, int fd, uint64_t size,
+				size_t max, const char *name, struct err *err);
 
 /*
  * Read len bytes at offset, or what there is of them. How many there were, or

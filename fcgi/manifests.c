@@ -83,11 +83,12 @@ static int read_body(const struct service *service,
 		     struct err *err)
 {
 	const struct descriptor *manifest = &standing->image.manifest;
+	uint64_t size;
 	autoclose int fd =
-		cache_open_blob(service->cache, &manifest->digest, NULL, err);
+		cache_open_blob(service->cache, &manifest->digest, &size, err);
 
-	if (fd < 0 ||
-	    strbuf_read(&response->body, fd, MANIFEST_MAX, "a manifest", err))
+	if (fd < 0 || strbuf_read_file(&response->body, fd, size, MANIFEST_MAX,
+				       "a manifest", err))
 		return -1;
 	if (response->body.len != manifest->size)
 		return err_set(err, ERR_SYSTEM,

@@ -303,7 +303,7 @@ static void test_faults(void **state)
 		{ "openat2", { SCMP_SYS(openat2), EIO, 0, 0, 0 }, false },
 		{ "getdents64", { SCMP_SYS(getdents64), EIO, 0, 0, 0 }, false },
 		{ "stat", { SCMP_SYS(newfstatat), EIO, 0, 0, 0 }, false },
-		{ "read", { SCMP_SYS(read), EIO, 0, 0, 0 }, true },
+		{ "read", { SCMP_SYS(pread64), EIO, 0, 0, 0 }, true },
 		{ "unlinkat", { SCMP_SYS(unlinkat), EROFS, 0, 0, 0 }, false },
 		{ "flock", { SCMP_SYS(flock), ENOLCK, 0, 0, 0 }, false },
 		{ "renameat", { SCMP_SYS(renameat), ENOSPC, 0, 0, 0 }, true },
@@ -326,7 +326,7 @@ static void test_faults(void **state)
 		rc = broken_run(&cases[i].broken, run_gc, f);
 		check(cases[i].name, rc == -1 || (!rc && cases[i].unnoticed));
 		/* What cannot be read cannot be served; it is made again. */
-		if (cases[i].broken.call != SCMP_SYS(read))
+		if (cases[i].broken.call != SCMP_SYS(pread64))
 			check(cases[i].name,
 			      has_blob(f, &live) && has_blob(f, &layer));
 		check(cases[i].name, cache_has_record(&f->cache, &name, &live));

@@ -77,6 +77,15 @@ static void test_read(void **state)
 	assert_int_equal(strbuf_read(&out, fd, in.len - 1, "it", &err), -1);
 	assert_int_equal(err.code, ERR_MALFORMED);
 	assert_string_equal(err.msg, "it has more than 99999 bytes");
+	out.len = 6;
+	assert_int_equal(strbuf_read_file(&out, fd, in.len, in.len, "it", &err),
+			 0);
+	assert_int_equal(out.len, in.len + 6);
+	assert_string_equal(out.buf + 6, in.buf);
+	err = (struct err)ERR_INIT;
+	assert_int_equal(
+		strbuf_read_file(&out, fd, in.len, in.len - 1, "it", &err), -1);
+	assert_string_equal(err.msg, "it has more than 99999 bytes");
 	assert_int_equal(strbuf_read(&out, -1, 1, "it", &err), -1);
 	assert_int_equal(err.code, ERR_SYSTEM);
 	assert_int_equal(write_all(-1, "a", 1), -1);
