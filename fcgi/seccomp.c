@@ -12,6 +12,7 @@
 #endif
 
 #include "common/alloc.h"
+#include "fcgi/landlock.h"
 
 #include "common/banned.h"
 
@@ -220,9 +221,12 @@ static int add_rules(scmp_filter_ctx ctx)
 		rc = add_all(ctx, SCMP_ACT_KILL_PROCESS, deadly,
 			     ARRAY_SIZE(deadly));
 	/*
-	 * openat2(2) has its flags where a filter cannot see them, so it is
-	 * not there: open_beneath() has another way.
+	 * openat2(2) has its flags where a filter cannot see them. Without it
+	 * open_beneath() has another way, of three calls more a folder.
 	 */
+	if (!rc && landlock_forbid_writing())
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat2),
+				      0);
 	if (!rc)
 		rc = seccomp_rule_add(
 			ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,

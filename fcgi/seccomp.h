@@ -11,7 +11,8 @@
  * program, open no file for writing and no socket, and trace nobody. Such a
  * call fails with EPERM, execve(2) and ptrace(2) end the process; of what is
  * not known here the kernel is said to know nothing (ENOSYS), so that a
- * newer C library does it the old way.
+ * newer C library does it the old way. openat2(2) is among that unless
+ * fcgi/landlock.h forbids writing.
  *
  * Nothing is done in a sanitizer's build and under valgrind, which make calls
  * of their own. ERR_SYSTEM where the kernel has no seccomp.

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +20,8 @@
 #include "fcgi/seccomp.h"
 
 #include "common/banned.h"
+
+static char written[64];
 
 static void *nothing(void *arg)
 {
@@ -56,6 +59,32 @@ static int write_file(void)
 {
 	return open("/dev/null", O_WRONLY | O_CLOEXEC) >= 0 ||
 	       open("/dev/null", O_RDWR | O_CLOEXEC) >= 0;
+}
+
+/* Whose flags no filter sees: where it is there, Landlock forbids writing. */
+static int write_by_openat2(void)
+{
+	static const uint64_t flags[] = {
+		O_WRONLY,	    O_RDWR,
+		O_RDONLY | O_TRUNC, O_WRONLY | O_APPEND,
+		O_RDONLY | O_CREAT, O_RDWR | O_TMPFILE,
+	};
+	struct open_how how = { .flags = 0 };
+	int bad = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		bool is_new = flags[i] & O_CREAT;
+		bool is_tmp = (flags[i] & O_TMPFILE) == O_TMPFILE;
+
+		how.flags = flags[i] | O_CLOEXEC;
+		how.mode = is_new || is_tmp ? 0600 : 0;
+		bad |= syscall(SYS_openat2, AT_FDCWD,
+			       is_tmp	? "/tmp"
+			       : is_new ? "/tmp/flakehub-seccomp"
+					: written,
+			       &how, sizeof(how)) >= 0;
+	}
+	return bad;
 }
 
 static int make_file(void)
@@ -112,6 +141,16 @@ static int trace(void)
 	return 1;
 }
 
+/* Writable by us, and not empty. */
+static void make_written(void)
+{
+	FILE *file = fopen(written, "w");
+
+	assert_non_null(file);
+	fputs("xyzzy\n", file);
+	assert_int_equal(fclose(file), 0);
+}
+
 static void test_confined(void **state)
 {
 	static const struct {
@@ -123,6 +162,7 @@ static void test_confined(void **state)
 		{ "reads beneath", read_beneath, 0 },
 		{ "starts a thread", thread, 0 },
 		{ "writes no file", write_file, 0 },
+		{ "nor by openat2", write_by_openat2, 0 },
 		{ "makes no file", make_file, 0 },
 		{ "makes no socket", make_socket, 0 },
 		{ "makes no process", make_process, 0 },
@@ -132,6 +172,11 @@ static void test_confined(void **state)
 		{ "traces nobody", trace, SIGSYS },
 	};
 
+	struct stat st;
+
+	snprintf(written, sizeof(written), "/tmp/flakehub-seccomp.%d",
+		 (int)getpid());
+	make_written();
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		pid_t pid = fork();
 		int status;
@@ -151,6 +196,9 @@ static void test_confined(void **state)
 		else
 			check(cases[i].name, status == 0);
 	}
+	assert_int_equal(stat(written, &st), 0);
+	assert_int_equal(st.st_size, 6);
+	unlink(written);
 }
 
 /* A sanitizer's build is not confined. */
