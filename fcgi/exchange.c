@@ -18,6 +18,7 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "fcgi/reply.h"
 #include "fcgi/retry.h"
 
 #include "common/banned.h"
@@ -131,42 +132,21 @@ static void log_exchange(const struct exchange *exchange, int status,
 		  exchange->parked_ms ? waited : NULL, NULL);
 }
 
-static int send_file(FCGX_Stream *out, const struct response *response)
+/* All but the end of it, which is sent when it has been logged. */
+static void write_response(struct reply *reply, const struct request *request,
+			   const struct response *response)
 {
-	uint64_t offset = response->offset;
-	uint64_t left = (uint64_t)response->length;
-	autofree char *buf = xmalloc(65536);
-
-	while (left) {
-		size_t want = left < 65536 ? (size_t)left : 65536;
-		ssize_t n = pread(response->fd, buf, want, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		/* The length is promised: all that is left is to hang up. */
-		if (n <= 0 || FCGX_PutStr(buf, (int)n, out) < 0)
-			return -1;
-		offset += (uint64_t)n;
-		left -= (uint64_t)n;
-	}
-	return 0;
-}
-
-static void send_response(struct exchange *exchange,
-			  const struct response *response)
-{
-	FCGX_Stream *out = exchange->fcgi.out;
 	autostrbuf head = STRBUF_INIT;
 
 	response_head(response, &head);
-	FCGX_PutStr(head.buf, (int)head.len, out);
-	if (!exchange->request.head && response->status != 304) {
-		if (response->fd >= 0)
-			send_file(out, response);
-		else
-			FCGX_PutStr(response->body.buf, (int)response->body.len,
-				    out);
-	}
+	reply_write(reply, head.buf, head.len);
+	if (request->head || response->status == 304)
+		return;
+	if (response->fd >= 0)
+		reply_write_file(reply, response->fd, response->offset,
+				 (uint64_t)response->length);
+	else
+		reply_write(reply, response->body.buf, response->body.len);
 }
 
 static bool has_body(const struct exchange *exchange)
@@ -196,7 +176,7 @@ static void hang_up(struct exchange *exchange)
 			;
 		FCGX_Detach(&exchange->fcgi);
 	}
-	FCGX_Finish_r(&exchange->fcgi);
+	FCGX_Free(&exchange->fcgi, 1);
 	request_release(&exchange->request);
 	free(exchange);
 }
@@ -204,8 +184,12 @@ static void hang_up(struct exchange *exchange)
 /* Send it, log it, and free the exchange. */
 static void finish(struct exchange *exchange, const struct response *response)
 {
-	send_response(exchange, response);
+	autoreply reply;
+
+	reply_init(&reply, exchange->fcgi.ipcFd, exchange->fcgi.requestId);
+	write_response(&reply, &exchange->request, response);
 	log_exchange(exchange, response->status, response->length);
+	reply_end(&reply);
 	hang_up(exchange);
 }
 
