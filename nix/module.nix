@@ -190,7 +190,10 @@ in
           TemporaryFileSystem = "/tmp:mode=1777 /var/tmp:mode=1777";
           RestrictAddressFamilies =
             [ "AF_UNIX" "AF_INET" "AF_INET6" "AF_NETLINK" ];
-          SystemCallFilter = "@system-service @mount seccomp";
+          SystemCallFilter = [
+            "@system-service @mount seccomp"
+            "landlock_create_ruleset landlock_restrict_self"
+          ];
         };
       };
 
