@@ -25,6 +25,13 @@ STATIC = {
          "\t\t\tsendfile on;\n\t\t\ttcp_nopush on;\n\t\t}}"),),
 }
 
+# libfcgi holds a thread for each connection that is kept, and nginx would wait
+# for it: the limit is what it was before connections were.
+NOT_KEPT = {
+    "lighttpd": (),
+    "nginx": (("\t\tkeepalive 32;\n", ""), ("fastcgi_keep_conn on;", "")),
+}
+
 
 class Load:
     """What wrk saw: requests and bytes a second, and latencies in ms."""
@@ -80,7 +87,8 @@ def empty(folder, server):
     (folder / "cache" / "blobs").mkdir(parents=True)
     web = None
     try:
-        web = WebServer(server, folder / "web", path, folder / "cache")
+        web = WebServer(server, folder / "web", path, folder / "cache",
+                        more=NOT_KEPT[server])
         yield web.port
     finally:
         if web:

@@ -85,21 +85,13 @@ static unsigned int next_id(void)
  * that it is given as kept open from an earlier request, and cannot accept
  * another: listener -1.
  */
-struct exchange *exchange_accept(int listener)
+struct exchange *exchange_receive(int fd, struct kept *kept)
 {
-	struct exchange *exchange;
-	int fd, saved;
+	struct exchange *exchange = xcalloc(1, sizeof(*exchange));
 
-	mask_wake(SIG_UNBLOCK);
-	fd = accept_connection(listener);
-	saved = errno;
-	mask_wake(SIG_BLOCK);
-	errno = saved;
-	if (fd < 0)
-		return NULL;
-	exchange = xcalloc(1, sizeof(*exchange));
 	exchange->arrived_ms = clock_monotonic_ms();
 	exchange->id = next_id();
+	exchange->kept = kept;
 	FCGX_InitRequest(&exchange->fcgi, -1, 0);
 	exchange->fcgi.ipcFd = fd;
 	exchange->fcgi.keepConnection = 1;
@@ -108,9 +100,19 @@ struct exchange *exchange_accept(int listener)
 		errno = EBADMSG;
 		return NULL;
 	}
-	/* A web server that keeps connections open would hold a worker each. */
-	exchange->fcgi.keepConnection = 0;
 	return exchange;
+}
+
+struct exchange *exchange_accept(int listener, struct kept *kept)
+{
+	int fd, saved;
+
+	mask_wake(SIG_UNBLOCK);
+	fd = accept_connection(listener);
+	saved = errno;
+	mask_wake(SIG_BLOCK);
+	errno = saved;
+	return fd < 0 ? NULL : exchange_receive(fd, kept);
 }
 
 static void log_exchange(const struct exchange *exchange, int status,
@@ -162,6 +164,18 @@ static bool has_body(const struct exchange *exchange)
 }
 
 /*
+ * The connection can bring another request: the web server wants that, was
+ * told the end of this one, and has nothing of it left to send.
+ */
+static bool is_reusable(struct exchange *exchange)
+{
+	FCGX_Request *fcgi = &exchange->fcgi;
+
+	return fcgi->keepConnection && !has_body(exchange) &&
+	       FCGX_GetChar(fcgi->in) == EOF && !FCGX_GetError(fcgi->in);
+}
+
+/*
  * libfcgi waits up to 2 s for the web server to close its end first, lest
  * the answer be lost while a body is still on its way. Without one there is
  * nothing to lose, and a web server with much to do would hold up others.
@@ -177,6 +191,19 @@ static void hang_up(struct exchange *exchange)
 		FCGX_Detach(&exchange->fcgi);
 	}
 	FCGX_Free(&exchange->fcgi, 1);
+}
+
+static void release(struct exchange *exchange)
+{
+	int fd = exchange->fcgi.ipcFd;
+
+	if (is_reusable(exchange)) {
+		FCGX_Free(&exchange->fcgi, 0);
+		if (!kept_add(exchange->kept, fd))
+			close(fd);
+	} else {
+		hang_up(exchange);
+	}
 	request_release(&exchange->request);
 	free(exchange);
 }
@@ -190,7 +217,9 @@ static void finish(struct exchange *exchange, const struct response *response)
 	write_response(&reply, &exchange->request, response);
 	log_exchange(exchange, response->status, response->length);
 	reply_end(&reply);
-	hang_up(exchange);
+	if (reply.has_failed)
+		exchange->fcgi.keepConnection = 0;
+	release(exchange);
 }
 
 static enum answer call_endpoint(struct exchange *exchange,
@@ -276,5 +305,6 @@ void exchange_abandon(struct exchange *exchange)
 {
 	/* 499 as nginx logs it: there is nobody to see it. */
 	log_exchange(exchange, 499, 0);
-	hang_up(exchange);
+	exchange->fcgi.keepConnection = 0;
+	release(exchange);
 }

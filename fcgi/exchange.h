@@ -5,6 +5,7 @@
 #include <fcgiapp.h>
 
 #include "fcgi/endpoint.h"
+#include "fcgi/kept.h"
 
 /* How a wait ended. */
 enum fate {
@@ -24,6 +25,7 @@ enum fate {
  */
 struct exchange {
 	FCGX_Request fcgi;
+	struct kept *kept; /* where its connection goes when it is reusable */
 	struct request request;
 	struct target target;
 	struct call call;
@@ -41,13 +43,19 @@ struct exchange {
 };
 
 /*
- * Wait for a request. NULL with errno: EINTR, or EBADMSG for a connection
- * that brought no request, or that of accept(2). The signal, which must be
+ * Wait for a connection, and take its request. NULL with errno: EINTR, or
+ * EBADMSG for one that brought none, or that of accept(2). The signal, which must be
  * blocked and have a handler, is let through only while nothing has come yet:
  * libfcgi takes EINTR for an error of the connection.
  */
 #define EXCHANGE_WAKE_SIGNAL SIGUSR2
-struct exchange *exchange_accept(int listener);
+struct exchange *exchange_accept(int listener, struct kept *kept);
+
+/*
+ * Take the request of a connection that has brought something. NULL if that
+ * was none, or its end; it is closed then.
+ */
+struct exchange *exchange_receive(int fd, struct kept *kept);
 
 /*
  * Answer it, and finish and free it unless that has to wait: with

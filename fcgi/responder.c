@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "common/alloc.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/space.h"
@@ -22,17 +23,21 @@
 
 /* None of them waits for anything but the disk and the web server. */
 #define WORKERS		  8
+/* The same, for connections that the web server keeps open. */
+#define KEPT_WORKERS	  8
+#define KEPT_MAX	  256
 /* For those whose wait has ended: a thousand at once, when a build ends. */
 #define RESUMERS	  2
 /* Enough for a few struct err on it, with a sanitizer's red zones. */
 #define STACK_SIZE	  (512 * 1024)
 /* Descriptors that are not those of parked exchanges. */
-#define SPARE_DESCRIPTORS 128
+#define SPARE_DESCRIPTORS (128 + KEPT_MAX)
 
 struct crew {
 	const struct responder *responder;
 	struct service service;
 	struct waiter *waiter;
+	struct kept *kept;
 	atomic_bool is_draining;
 	atomic_int working; /* workers that have not ended */
 };
@@ -182,7 +187,8 @@ static void answer(const struct crew *crew, struct exchange *exchange)
 
 static struct exchange *next_exchange(const struct crew *crew)
 {
-	struct exchange *exchange = exchange_accept(crew->responder->listener);
+	struct exchange *exchange =
+		exchange_accept(crew->responder->listener, crew->kept);
 
 	if (exchange || errno == EINTR || errno == EBADMSG ||
 	    errno == ECONNABORTED)
@@ -199,6 +205,22 @@ static void *work(void *arg)
 
 	while (!crew->is_draining) {
 		struct exchange *exchange = next_exchange(crew);
+
+		if (exchange)
+			answer(crew, exchange);
+	}
+	crew->working--;
+	return NULL;
+}
+
+static void *work_on_kept(void *arg)
+{
+	struct crew *crew = arg;
+
+	while (!kept_has_ended(crew->kept)) {
+		int fd = kept_next(crew->kept, EXCHANGE_WAKE_SIGNAL);
+		struct exchange *exchange =
+			fd < 0 ? NULL : exchange_receive(fd, crew->kept);
 
 		if (exchange)
 			answer(crew, exchange);
@@ -227,6 +249,7 @@ static int start_thread(pthread_t *thread, void *(*f)(void *),
 static void end_workers(struct crew *crew, const pthread_t *threads, size_t nr)
 {
 	crew->is_draining = true;
+	kept_end(crew->kept);
 	while (crew->working) {
 		for (size_t i = 0; i < nr; i++)
 			pthread_kill(threads[i], EXCHANGE_WAKE_SIGNAL);
@@ -238,19 +261,20 @@ static void end_workers(struct crew *crew, const pthread_t *threads, size_t nr)
 
 static int serve(struct crew *crew, struct err *err)
 {
-	pthread_t workers[WORKERS], resumers[RESUMERS];
+	pthread_t workers[WORKERS + KEPT_WORKERS], resumers[RESUMERS];
 	size_t i;
 
-	crew->working = WORKERS;
+	crew->working = ARRAY_SIZE(workers);
 	for (i = 0; i < RESUMERS; i++)
 		if (start_thread(&resumers[i], resume_all, crew, err))
 			return -1;
-	for (i = 0; i < WORKERS; i++)
-		if (start_thread(&workers[i], work, crew, err))
+	for (i = 0; i < ARRAY_SIZE(workers); i++)
+		if (start_thread(&workers[i], i < WORKERS ? work : work_on_kept,
+				 crew, err))
 			return -1;
 	if (!waiter_run(crew->waiter))
 		log_event(LOG_LEVEL_WARN, "event", "keeper-gone", NULL);
-	end_workers(crew, workers, WORKERS);
+	end_workers(crew, workers, ARRAY_SIZE(workers));
 	for (i = 0; i < RESUMERS; i++)
 		pthread_join(resumers[i], NULL);
 	return 0;
@@ -307,11 +331,13 @@ int responder_run(const struct responder *responder)
 		log_err(&err, "event", "seccomp", NULL);
 	err = (struct err)ERR_INIT;
 	crew.waiter = waiter_new(responder->keeper, &limits, &err);
+	crew.kept = crew.waiter ? kept_new(KEPT_MAX, &err) : NULL;
 	/* Threads are running when the last of them cannot be started. */
-	if (!crew.waiter || serve(&crew, &err)) {
+	if (!crew.kept || serve(&crew, &err)) {
 		log_err(&err, NULL);
 		return 1;
 	}
 	waiter_free(crew.waiter);
+	kept_free(crew.kept);
 	return 0;
 }

@@ -99,6 +99,7 @@ def test_warm_never_behind_cold(directory, name):
     with registry(directory, name) as (server, web):
         before = holdings(server.responder())
         asyncio.run(main(server, web.port))
+        web.stop()  # nginx keeps connections
         wait_for("all is given back",
                  lambda: holdings(server.responder()) == before)
 
@@ -142,6 +143,7 @@ def test_bad_clients(directory, name):
     with registry(directory, name) as (server, web):
         before = holdings(server.responder())
         asyncio.run(main(server, web.port))
+        web.stop()  # nginx keeps connections
         wait_for("all is given back",
                  lambda: holdings(server.responder()) == before)
         assert fetch.send(web.port, "GET", "/v2/").status == 200

@@ -106,9 +106,10 @@ def behind(directory):
         one.stop()
 
 
-async def under_load(behind, retries, restarts):
+async def under_load(behind, retries, restarts, builds=1):
     """Run restarts one after the other while clients pull what is there, each
-    as often as it can, and others wait for one build, which outlives them."""
+    as often as it can, and others wait for one build, which outlives them.
+    They have asked for so many builds in the end, one of each keeper."""
     behind.server.behave("slow:latest", "wait", "publish")
     clients = crowd.Crowd(behind.port, retries=retries)
     waiting = [asyncio.ensure_future(clients.pull("slow"))
@@ -138,6 +139,8 @@ async def under_load(behind, retries, restarts):
     finally:
         stop.set()
         await asyncio.gather(*warm)
+    await asyncio.to_thread(wait_for, "they ask again", lambda:
+                            behind.server.builds("slow:latest") >= builds)
     assert is_alive(builder) and not any(task.done() for task in waiting)
     (behind.server.directory / "go").touch()
     answers = await asyncio.gather(*waiting)
@@ -169,7 +172,7 @@ def test_killed_or_another_web_server(behind, server):
     one = behind(server)
     asyncio.run(under_load(one, 50, [
         (one.end_responder, signal.SIGKILL), (one.restart_web,),
-        (one.end_responder, signal.SIGKILL), (one.restart_all,)]))
+        (one.end_responder, signal.SIGKILL), (one.restart_all,)], 2))
     # One for each keeper.
     assert one.server.builds("slow:latest") == 2
 
