@@ -10,6 +10,13 @@
 /* lighttpd sends the first 10 parts of a Range header and drops the rest. */
 #define LIGHTTPD_RANGES_MAX 10
 
+/*
+ * Up to this size a blob is read here: behind nginx, which opens a connection
+ * to us for each that it is to send itself, that is up to twice as fast, and
+ * behind lighttpd a little; from 64 KiB on sendfile(2) is (docs/PERFORMANCE.md).
+ */
+#define INLINE_MAX (32 << 10)
+
 /* Where nginx finds the blobs, an internal location of its configuration. */
 #define ACCEL_LOCATION "/_blobs/"
 
@@ -47,26 +54,24 @@ static void send_by_server(const struct service *service,
 	response->length = -1;
 }
 
-static enum answer unsatisfiable(struct response *response, uint64_t size)
+static void unsatisfiable(struct response *response, uint64_t size)
 {
 	response_error(response, PROBLEM_RANGE_UNSATISFIABLE,
 		       "the blob has %" PRIu64 " bytes", size);
 	response_field(response, "Content-Range", "bytes */%" PRIu64, size);
-	return ANSWER_NOW;
 }
 
-/* Send it from here, through the web server. */
-static enum answer send_by_us(const struct service *service,
-			      const struct call *call,
-			      const struct digest *digest,
-			      const struct range *range, uint64_t size,
-			      struct response *response)
+/* Send it from here, through the web server; -1 and err if it cannot be. */
+static int send_by_us(const struct service *service, const struct call *call,
+		      const struct digest *digest, const struct range *range,
+		      uint64_t size, struct response *response, struct err *err)
 {
-	struct err err = ERR_INIT;
-	autoclose int fd = cache_open_blob(service->cache, digest, NULL, &err);
-
-	if (fd < 0)
-		return endpoint_cache_failed(call, &err, response);
+	if (!call->request->head) {
+		response->fd =
+			cache_open_blob(service->cache, digest, NULL, err);
+		if (response->fd < 0)
+			return -1;
+	}
 	response_field(response, "Accept-Ranges", "bytes");
 	if (range) {
 		response->status = 206;
@@ -77,15 +82,26 @@ static enum answer send_by_us(const struct service *service,
 	}
 	response->length = (int64_t)(range ? range->length : size);
 	response->offset = range ? range->first : 0;
-	if (!call->request->head)
-		response->fd = steal_fd(&fd);
-	return ANSWER_NOW;
+	return 0;
 }
 
-static enum answer send_blob(const struct service *service,
-			     const struct call *call,
-			     const struct digest *digest, uint64_t size,
-			     struct response *response)
+/*
+ * Several ranges are for the web server to take apart; and a Range header of
+ * any kind, for it would be applied to what we send once more.
+ */
+static bool is_ours(const struct service *service, const struct call *call,
+		    uint64_t size)
+{
+	if (service->settings->sendfile == SENDFILE_NONE)
+		return true;
+	return !request_param(call->request, "HTTP_RANGE") &&
+	       (call->request->head || size <= INLINE_MAX);
+}
+
+/* -1 and err if it cannot be read, ERR_UNKNOWN if it is gone. */
+static int send_blob(const struct service *service, const struct call *call,
+		     const struct digest *digest, uint64_t size,
+		     struct response *response, struct err *err)
 {
 	enum settings_sendfile sendfile = service->settings->sendfile;
 	/* RFC 9110, 14.2: it has no meaning but with GET. */
@@ -100,22 +116,24 @@ static enum answer send_blob(const struct service *service,
 		response_error(response, PROBLEM_RANGE_INVALID,
 			       "at most %d ranges in a request here",
 			       LIGHTTPD_RANGES_MAX);
-		return ANSWER_NOW;
+		return 0;
 	}
 	response_digest(response, digest);
 	response_field(response, "Cache-Control", CACHE_CONTROL_IMMUTABLE);
 	if (endpoint_not_modified(call, digest, response))
-		return ANSWER_NOW;
+		return 0;
 	/* lighttpd's own 416 says neither how long the blob is nor JSON. */
-	if (kind == RANGE_UNSATISFIABLE)
-		return unsatisfiable(response, size);
+	if (kind == RANGE_UNSATISFIABLE) {
+		unsatisfiable(response, size);
+		return 0;
+	}
 	response_field(response, "Content-Type", "application/octet-stream");
-	if (sendfile == SENDFILE_NONE)
+	if (is_ours(service, call, size))
 		return send_by_us(service, call, digest,
 				  kind == RANGE_PART ? &range : NULL, size,
-				  response);
+				  response, err);
 	send_by_server(service, digest, response);
-	return ANSWER_NOW;
+	return 0;
 }
 
 static enum answer unknown(const struct call *call, struct response *response)
@@ -162,8 +180,14 @@ enum answer blob_answer(const struct service *service, struct call *call,
 	if (!digest_equal(&link.flake, &flake->id))
 		return unknown(call, response);
 	cache_use_record(service->cache, &target->name, &link.manifest);
-	if (cache_use_blob(service->cache, digest, &size))
-		return send_blob(service, call, digest, size, response);
+	if (cache_use_blob(service->cache, digest, &size)) {
+		if (!send_blob(service, call, digest, size, response, &err))
+			return ANSWER_NOW;
+		/* `flakehub verify` may have moved it away by now. */
+		if (err.code != ERR_UNKNOWN)
+			return endpoint_cache_failed(call, &err, response);
+		response_release(response);
+	}
 	call->order.name = target->name;
 	call->order.reference.is_digest = true;
 	call->order.reference.digest = link.manifest;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/index.h"
@@ -13,10 +14,41 @@
 struct standing {
 	const struct flake_settings *flake;
 	struct image_head image;
+	int fd; /* its manifest, where it was opened to be read, else -1 */
+	uint64_t size;
 	int64_t age; /* seconds since it was last found to be so */
 	bool is_there;
 	bool is_fixed; /* a digest or a revision: never older than fresh */
 };
+
+static void close_standing(struct standing *standing)
+{
+	cleanup_close(&standing->fd);
+}
+
+#define autostanding __attribute__((cleanup(close_standing))) struct standing
+
+/*
+ * Open the image's manifest, or see that it is there. Who opens it has it,
+ * whatever `flakehub verify` or gc do in the meantime.
+ */
+static int find_manifest(const struct service *service, const struct call *call,
+			 struct standing *standing, struct err *err)
+{
+	const struct digest *digest = &standing->image.manifest.digest;
+	struct err why = ERR_INIT;
+
+	standing->is_there = cache_has_blob(service->cache, digest, NULL);
+	if (!standing->is_there || call->request->head)
+		return 0;
+	standing->fd =
+		cache_open_blob(service->cache, digest, &standing->size, &why);
+	standing->is_there = standing->fd >= 0;
+	if (standing->is_there || why.code == ERR_UNKNOWN)
+		return 0;
+	*err = why;
+	return -1;
+}
 
 /* A tag that clients ask for on their own: never worth a build. */
 static bool is_passive(const struct target *target)
@@ -65,8 +97,7 @@ static int find_image(const struct service *service, const struct call *call,
 	}
 	if (!digest_equal(&standing->image.flake, &standing->flake->id))
 		return err_set(err, ERR_UNKNOWN, "of another flake");
-	standing->is_there = cache_has_blob(service->cache, &manifest, NULL);
-	return 0;
+	return find_manifest(service, call, standing, err);
 }
 
 /* RFC 5861: both are counted from when it stopped being fresh. */
@@ -78,17 +109,18 @@ static bool is_fresh_for(const struct standing *standing, int64_t more_s)
 	       (standing->is_fixed || standing->age < max_age + more_s);
 }
 
-static int read_body(const struct service *service,
-		     const struct standing *standing, struct response *response,
-		     struct err *err)
+static int read_body(const struct service *service, struct standing *standing,
+		     struct response *response, struct err *err)
 {
 	const struct descriptor *manifest = &standing->image.manifest;
-	uint64_t size;
-	autoclose int fd =
-		cache_open_blob(service->cache, &manifest->digest, &size, err);
 
-	if (fd < 0 || strbuf_read_file(&response->body, fd, size, MANIFEST_MAX,
-				       "a manifest", err))
+	if (standing->fd < 0)
+		standing->fd =
+			cache_open_blob(service->cache, &manifest->digest,
+					&standing->size, err);
+	if (standing->fd < 0 ||
+	    strbuf_read_file(&response->body, standing->fd, standing->size,
+			     MANIFEST_MAX, "a manifest", err))
 		return -1;
 	if (response->body.len != manifest->size)
 		return err_set(err, ERR_SYSTEM,
@@ -113,6 +145,7 @@ static int choose_first(const struct service *service, const struct call *call,
 		return -1;
 	if (!index.nr)
 		return err_set(err, ERR_MALFORMED, "an index is empty");
+	close(steal_fd(&standing->fd));
 	return cache_get_record(service->cache, &call->target->name,
 				&index.members[0].manifest.digest,
 				&standing->image, NULL, err);
@@ -220,7 +253,7 @@ static enum answer nothing_known(const struct call *call,
 enum answer manifest_answer(const struct service *service, struct call *call,
 			    struct response *response)
 {
-	struct standing standing = { .is_there = false };
+	autostanding standing = { .fd = -1 };
 	struct failure record;
 	const struct err *failure;
 	struct err err = ERR_INIT;

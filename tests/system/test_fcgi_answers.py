@@ -2,6 +2,7 @@
 """What flakehub.fcgi answers at once, of what is in the cache."""
 
 import json
+import os
 
 import pytest
 
@@ -53,13 +54,18 @@ def test_blob_by_server(fcgi, sendfile, field, value):
     server = fcgi(f"sendfile = {sendfile}")
     layer = published(server)[1]
     hex_ = layer.partition(":")[2]
-    for method in "GET", "HEAD":
-        reply = server.get(f"/v2/web/blobs/{layer}", method=method)
-        assert (reply.status, reply.body) == (200, b"")
-        assert reply.headers[field] == value.format(
-            cache=server.cache, path=f"sha256/{hex_[:2]}/{hex_}")
-        assert reply.headers["Docker-Content-Digest"] == layer
-        assert "immutable" in reply.headers["Cache-Control"]
+    reply = server.get(f"/v2/web/blobs/{layer}")
+    assert (reply.status, reply.body) == (200, b"")
+    assert reply.headers[field] == value.format(
+        cache=server.cache, path=f"sha256/{hex_[:2]}/{hex_}")
+    head = server.get(f"/v2/web/blobs/{layer}", method="HEAD")
+    assert (head.status, head.body) == (200, b"")
+    size = len(fakebuilder.image_bytes("web")[1])
+    assert field not in head.headers
+    assert int(head.headers["Content-Length"]) == size
+    for one in reply, head:
+        assert one.headers["Docker-Content-Digest"] == layer
+        assert "immutable" in one.headers["Cache-Control"]
     same = server.get(f"/v2/web/blobs/{layer}",
                       {"If-None-Match": f'"{layer}"'})
     assert same.status == 304 and field not in same.headers
@@ -70,6 +76,39 @@ def test_blob_by_server(fcgi, sendfile, field, value):
                         {"Range": "bytes=99999999-"})
     assert beyond.status == 416 and field not in beyond.headers
     assert beyond.headers["Content-Range"].startswith("bytes */")
+
+
+# INLINE_MAX of fcgi/blobs.c.
+@pytest.mark.parametrize("size", (0, 1, 32767, 32768, 32769))
+def test_small_blob(fcgi, size):
+    """Up to there it is in the reply; a Range header is the web server's."""
+    server = fcgi("sendfile = x-sendfile")
+    small = size <= 32768
+    layer = published(server)[1]
+    hex_ = layer.partition(":")[2]
+    body = os.urandom(size)
+    (server.cache / "blobs/sha256" / hex_[:2] / hex_).write_bytes(body)
+    path = f"/v2/web/blobs/{layer}"
+    whole = server.get(path)
+    assert whole.status == 200
+    assert whole.body == (body if small else b"")
+    assert ("X-Sendfile" in whole.headers) == (not small)
+    if small:
+        assert int(whole.headers["Content-Length"]) == size
+        assert whole.headers["Accept-Ranges"] == "bytes"
+    head = server.get(path, method="HEAD")
+    assert (head.status, head.body) == (200, b"")
+    assert int(head.headers["Content-Length"]) == size
+    for headers in ({"Range": "bytes=-1"}, {"Range": "bytes=0-0,2-3"},
+                    {"Range": "bytes=0-0", "If-Range": '"x"'},
+                    {"Range": "lines=1"}) if size else ():
+        part = server.get(path, headers)
+        assert part.status == 200 and "X-Sendfile" in part.headers
+        assert part.body == b"" and "Content-Length" not in part.headers
+    beyond = server.get(path, {"Range": f"bytes={size}-"})
+    assert beyond.status == 416
+    same = server.get(path, {"If-None-Match": f'"{layer}"'})
+    assert (same.status, same.body) == (304, b"")
 
 
 def test_blob_by_us(fcgi):
