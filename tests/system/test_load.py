@@ -146,6 +146,7 @@ def test_bad_clients(directory, name):
         web.stop()  # nginx keeps connections
         wait_for("all is given back",
                  lambda: holdings(server.responder()) == before)
+        web.start()
         assert fetch.send(web.port, "GET", "/v2/").status == 200
 
 
