@@ -7,6 +7,7 @@
 
 #include "common/descriptor.h"
 #include "common/layer.h"
+#include "common/memo.h"
 #include "common/reference.h"
 #include "common/strbuf.h"
 
@@ -35,6 +36,8 @@ struct cache {
 	int fd;
 	char *path; /* absolute */
 	bool writable;
+	/* What records and small blobs held, for who has one; not our own. */
+	struct memo *memo;
 };
 
 enum cache_mode {
@@ -52,7 +55,7 @@ MUST_CHECK int cache_open(struct cache *cache, const char *path,
 void cache_release(struct cache *cache);
 #define CACHE_INIT                                                             \
 	{                                                                      \
-		.fd = -1, .path = NULL, .writable = false                      \
+		.fd = -1, .path = NULL, .writable = false, .memo = NULL        \
 	}
 #define autocache __attribute__((cleanup(cache_release))) struct cache
 

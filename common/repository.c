@@ -38,13 +38,35 @@ static const char *path_of_digest(char out[PATH_SIZE],
 	return path_of(out, name, folder, digest_hex(d, hex));
 }
 
+static bool look(const struct cache *cache, const char *path, struct stat *st)
+{
+	return !fstatat(cache->fd, path, st, AT_SYMLINK_NOFOLLOW) &&
+	       S_ISREG(st->st_mode);
+}
+
+/* As cachefile_read(), which says what is wrong with a file that is none. */
+static int read_small(const struct cache *cache, const char *path,
+		      struct strbuf *out, struct err *err)
+{
+	struct stat st;
+	bool is_there = cache->memo && look(cache, path, &st);
+
+	if (is_there && memo_get(cache->memo, path, &st, out))
+		return 0;
+	if (cachefile_read(cache->fd, path, SMALL_FILE_MAX, out, err))
+		return -1;
+	if (is_there)
+		memo_put(cache->memo, path, &st, out->buf, out->len);
+	return 0;
+}
+
 static int get(const struct cache *cache, const char *path,
 	       const struct field *fields, size_t nr, void *record,
 	       struct err *err)
 {
 	autostrbuf text = STRBUF_INIT;
 
-	if (cachefile_read(cache->fd, path, SMALL_FILE_MAX, &text, err))
+	if (read_small(cache, path, &text, err))
 		return -1;
 	return fields_parse(fields, nr, record, text.buf, text.len, NULL, path,
 			    err);
@@ -180,29 +202,61 @@ const char *cache_record_path(char out[CACHE_RECORD_PATH_SIZE],
 	return path_of_digest(out, name, "_manifests", manifest);
 }
 
-int cache_peek_record(const struct cache *cache,
-		      const struct repository_name *name,
-		      const struct digest *manifest, struct image_head *head,
-		      struct strbuf *body, struct err *err)
+static int open_record(const struct cache *cache, const char *path,
+		       struct err *err)
 {
-	char path[PATH_SIZE];
-	autostrbuf text = STRBUF_INIT;
-	size_t used;
-	autoclose int fd =
-		open_beneath(cache->fd, cache_record_path(path, name, manifest),
-			     O_RDONLY | O_NONBLOCK);
+	int fd = open_beneath(cache->fd, path, O_RDONLY | O_NONBLOCK);
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return err_set(err, ERR_UNKNOWN, "no %s in the cache", path);
 	if (fd < 0)
 		return err_errno(err, "cannot open %s in the cache", path);
-	if (read_head(fd, path, &text, body != NULL, err) ||
+	return fd;
+}
+
+/* The text, with the body if there is one to be had; st may be NULL. */
+static int read_record(const struct cache *cache, const char *path,
+		       const struct stat *st, bool with_body,
+		       struct strbuf *text, struct err *err)
+{
+	bool is_memo = cache->memo && st && !with_body;
+	autoclose int fd = -1;
+
+	if (is_memo && memo_get(cache->memo, path, st, text))
+		return 0;
+	fd = open_record(cache, path, err);
+	if (fd < 0 || read_head(fd, path, text, with_body, err))
+		return -1;
+	if (is_memo)
+		memo_put(cache->memo, path, st, text->buf, text->len);
+	return 0;
+}
+
+static int get_record(const struct cache *cache, const char *path,
+		      const struct stat *st, struct image_head *head,
+		      struct strbuf *body, struct err *err)
+{
+	autostrbuf text = STRBUF_INIT;
+	size_t used;
+
+	if (read_record(cache, path, st, body != NULL, &text, err) ||
 	    fields_parse(head_fields, ARRAY_SIZE(head_fields), head, text.buf,
 			 text.len, &used, path, err))
 		return -1;
 	if (body)
 		strbuf_add(body, text.buf + used, text.len - used);
 	return 0;
+}
+
+int cache_peek_record(const struct cache *cache,
+		      const struct repository_name *name,
+		      const struct digest *manifest, struct image_head *head,
+		      struct strbuf *body, struct err *err)
+{
+	char path[PATH_SIZE];
+
+	return get_record(cache, cache_record_path(path, name, manifest), NULL,
+			  head, body, err);
 }
 
 void cache_use_record(const struct cache *cache,
@@ -212,9 +266,7 @@ void cache_use_record(const struct cache *cache,
 	char path[PATH_SIZE];
 	struct stat st;
 
-	cache_record_path(path, name, manifest);
-	if (!fstatat(cache->fd, path, &st, AT_SYMLINK_NOFOLLOW) &&
-	    S_ISREG(st.st_mode))
+	if (look(cache, cache_record_path(path, name, manifest), &st))
 		lease_file(cache, path, &st, LEASE_MTIME);
 }
 
@@ -227,8 +279,14 @@ int cache_get_record(const struct cache *cache,
 		     const struct digest *manifest, struct image_head *head,
 		     struct strbuf *body, struct err *err)
 {
-	cache_use_record(cache, name, manifest);
-	return cache_peek_record(cache, name, manifest, head, body, err);
+	char path[PATH_SIZE];
+	struct stat st;
+	bool is_there =
+		look(cache, cache_record_path(path, name, manifest), &st);
+
+	if (is_there)
+		lease_file(cache, path, &st, LEASE_MTIME);
+	return get_record(cache, path, is_there ? &st : NULL, head, body, err);
 }
 
 bool cache_has_record(const struct cache *cache,
@@ -238,9 +296,7 @@ bool cache_has_record(const struct cache *cache,
 	char path[PATH_SIZE];
 	struct stat st;
 
-	path_of_digest(path, name, "_manifests", manifest);
-	return !fstatat(cache->fd, path, &st, AT_SYMLINK_NOFOLLOW) &&
-	       S_ISREG(st.st_mode);
+	return look(cache, cache_record_path(path, name, manifest), &st);
 }
 
 int cache_put_record(const struct cache *cache,

@@ -28,6 +28,8 @@
 #define KEPT_MAX	  256
 /* For those whose wait has ended: a thousand at once, when a build ends. */
 #define RESUMERS	  2
+/* Records of the images that are pulled most: three hundred or so. */
+#define MEMO_SIZE	  (512 * 1024)
 /* Enough for a few struct err on it, with a sanitizer's red zones. */
 #define STACK_SIZE	  (512 * 1024)
 /* Descriptors that are not those of parked exchanges. */
@@ -315,12 +317,13 @@ int responder_run(const struct responder *responder)
 		.parked = parked_max(),
 	};
 	struct err err = ERR_INIT;
+	struct cache cache = *responder->cache;
 	struct crew crew = {
 		.responder = responder,
-		.service = { .settings = responder->settings,
-			     .cache = responder->cache },
+		.service = { .settings = responder->settings, .cache = &cache },
 	};
 
+	cache.memo = memo_new(MEMO_SIZE);
 	if (FCGX_Init()) {
 		log_event(LOG_LEVEL_ERROR, "event", "libfcgi", NULL);
 		return 1;
@@ -339,5 +342,6 @@ int responder_run(const struct responder *responder)
 	}
 	waiter_free(crew.waiter);
 	kept_free(crew.kept);
+	memo_free(cache.memo);
 	return 0;
 }

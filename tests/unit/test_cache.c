@@ -248,6 +248,61 @@ static void test_images(void **state)
 	assert_string_equal(names.buf, "team/web ");
 }
 
+/* Until the file is old enough to be remembered, and is. */
+static void wait_for_memo(struct cachefixture *f,
+			  const struct repository_name *name,
+			  const struct tag *tag, const char *path)
+{
+	const struct timespec pause = { .tv_nsec = 100000000 };
+	struct tag_record record;
+	struct stat st;
+	bool is_known;
+
+	do {
+		autostrbuf text = STRBUF_INIT;
+		struct err err = ERR_INIT;
+
+		nanosleep(&pause, NULL);
+		assert_int_equal(
+			cache_get_tag(&f->cache, name, tag, &record, &err), 0);
+		assert_int_equal(fstatat(f->cache.fd, path, &st, 0), 0);
+		is_known = memo_get(f->cache.memo, path, &st, &text);
+		assert_true(!is_known || text.len == (size_t)st.st_size);
+	} while (!is_known);
+}
+
+/* What is remembered of a file is never answered for another. */
+static void test_memo(void **state)
+{
+	static const char path[] = "repositories/web/_tags/latest";
+	struct cachefixture *f = *state;
+	struct err err = ERR_INIT;
+	struct repository_name web = repository_of("web");
+	struct tag latest = tag_of("latest");
+	struct tag_record tag = { .image = head_of("m"), .resolved = 1 }, back;
+
+	f->cache.memo = memo_new(1 << 16);
+	assert_int_equal(cache_put_tag(&f->cache, &web, &latest, &tag, &err),
+			 0);
+	wait_for_memo(f, &web, &latest, path);
+	tag.resolved = 2;
+	assert_int_equal(cache_put_tag(&f->cache, &web, &latest, &tag, &err),
+			 0);
+	assert_int_equal(cache_get_tag(&f->cache, &web, &latest, &back, &err),
+			 0);
+	assert_int_equal(back.resolved, 2);
+	assert_int_equal(unlinkat(f->cache.fd, path, 0), 0);
+	assert_int_equal(cache_get_tag(&f->cache, &web, &latest, &back, &err),
+			 -1);
+	assert_int_equal(err.code, ERR_UNKNOWN);
+	assert_int_equal(symlinkat("/etc/passwd", f->cache.fd, path), 0);
+	err = (struct err)ERR_INIT;
+	assert_int_equal(cache_get_tag(&f->cache, &web, &latest, &back, &err),
+			 -1);
+	assert_int_equal(err.code, ERR_SYSTEM);
+	memo_free(f->cache.memo);
+}
+
 static void test_record_is_touched_when_read(void **state)
 {
 	struct cachefixture *f = *state;
@@ -421,6 +476,7 @@ int main(void)
 		CACHE_TEST(test_symlink_is_no_blob),
 		CACHE_TEST(test_layer),
 		CACHE_TEST(test_images),
+		CACHE_TEST(test_memo),
 		CACHE_TEST(test_record_is_touched_when_read),
 		CACHE_TEST(test_failure),
 		CACHE_TEST(test_lock),
