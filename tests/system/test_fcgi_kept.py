@@ -11,25 +11,18 @@ import struct
 import pytest
 
 import fakebuilder
-from fastcgi import (END, PARAMS, STDIN, STDOUT, Reply, Server, begin, pairs,
+from fastcgi import (END, PARAMS, STDIN, STDOUT, WEB, Reply, begin, pairs,
                      record)
 from harness.process import wait_for
 
 KEEP = 1
-WEB = "/v2/web/manifests/latest"
 
 pytestmark = pytest.mark.sanitized
 
 
 @pytest.fixture
-def server(directory):
-    started = Server(directory, ["max-age = 1h", "sendfile = none"])
-    yield started
-    if started.popen.poll() is None:
-        assert started.stop() == 0, started.output()
-    else:
-        started.clean()
-    assert "Sanitizer" not in started.output(), started.output()
+def server(fcgi):
+    return fcgi("max-age = 1h", "sendfile = none")
 
 
 def request(uri, method="GET", flags=KEEP, number=1, **params):
