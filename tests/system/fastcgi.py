@@ -23,6 +23,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 URL = "github:me/infra"
 WEB = "/v2/web/manifests/latest"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
+# Of a responder; a sanitizer may have its own besides.
+THREADS = 1 + 8 + 2
 
 BEGIN, ABORT, END, PARAMS, STDIN, STDOUT, STDERR = range(1, 8)
 
@@ -149,7 +151,12 @@ class Server:
                 stdout=log, stderr=log, env=self.environment,
                 start_new_session=True)
         self.keeper = self.popen.pid
-        wait_for("the responder", self.responder)
+        wait_for("the responder", self.is_ready, 60)
+
+    def is_ready(self):
+        """Not a program that the keeper tries, with all that it will hold."""
+        pid = self.responder()
+        return pid and len(os.listdir(f"/proc/{pid}/task")) >= THREADS
 
     def responder(self):
         """Its process id: the child of the keeper that is the same program.

@@ -105,7 +105,7 @@ def test_keeper_starts_the_responder_again(make_registry, simple):
 def test_build_outlives_the_keeper(make_registry, fresh):
     """The responder and the keeper go; the builder publishes."""
     registry = make_registry(fresh(seconds=15))
-    fetch.Connection(registry.port, "GET", "/v2/slow/manifests/latest")
+    asked = fetch.Connection(registry.port, "GET", "/v2/slow/manifests/latest")
     wait_for("the builder", lambda: responders(registry)[2], 20)
     time.sleep(1)
     registry.process.stop(signal.SIGTERM)
@@ -114,6 +114,7 @@ def test_build_outlives_the_keeper(make_registry, fresh):
     wait_for("the tag", tag.exists, 60)
     registry.start_responder()
     assert registry.send("GET", "/v2/slow/manifests/latest").status == 200
+    asked.close()
 
 
 @pytest.mark.sanitized
@@ -121,7 +122,7 @@ def test_stop_ends_the_requests(make_registry, fresh):
     """SIGTERM to the keeper: it and the responder end within seconds, though
     requests wait."""
     registry = make_registry(fresh(seconds=5))
-    fetch.Connection(registry.port, "GET", "/v2/slow/manifests/latest")
+    asked = fetch.Connection(registry.port, "GET", "/v2/slow/manifests/latest")
     wait_for("the builder", lambda: responders(registry)[2], 20)
     _, before, _ = responders(registry)
     started = time.monotonic()
@@ -130,3 +131,4 @@ def test_stop_ends_the_requests(make_registry, fresh):
     assert time.monotonic() - started < 8
     wait_for("the responder ends", lambda: not any(map(is_alive, before)), 5)
     wait_for("builders end", lambda: not registry.builders(), 60)
+    asked.close()

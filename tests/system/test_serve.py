@@ -71,7 +71,8 @@ def test_serve(serve, simple):
 def test_end_leaves_no_process(serve, fresh, number):
     """Nor builders, nor their Nix, in the middle of a build."""
     one = serve(fresh(seconds=300)).ready()
-    fetch.Connection(one.port, "GET", "/v2/slow/manifests/latest")
+    # Or it is gone before the web server has looked.
+    asked = fetch.Connection(one.port, "GET", "/v2/slow/manifests/latest")
     wait_for("the build", lambda: any(
         "--realise" in command
         for command in descendants(one.process.pid).values()), 60)
@@ -82,6 +83,7 @@ def test_end_leaves_no_process(serve, fresh, number):
     one.process.popen.wait(20)
     wait_for("all end", lambda: not set(before) & set(descendants()), 5)
     assert not accepts(one.port)
+    asked.close()
 
 
 def test_end_twice(serve, simple):
