@@ -192,11 +192,13 @@ bench: $(benches) all
 TORTURE_ROUNDS ?= 600
 TORTURE_SECONDS ?= 3600
 TORTURE_JOBS ?= 2
+TORTURE_VALGRIND ?=
 torture: all
 	FLAKEHUB_BUILD=$(BUILD) $(PYTHON) tests/torture/run.py \
 		--rounds $(TORTURE_ROUNDS) --seconds $(TORTURE_SECONDS) \
 		--jobs $(TORTURE_JOBS) \
 		$(if $(TORTURE_SEED),--seed $(TORTURE_SEED)) \
+		$(if $(TORTURE_VALGRIND),--valgrind) \
 		--only '$(TORTURE_ONLY)' --without '$(TORTURE_WITHOUT)'
 
 # What the planner makes a node fetch, beside others: no Nix, no network.

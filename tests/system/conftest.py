@@ -5,8 +5,8 @@ import uuid
 
 import pytest
 
-from harness import clients, nix, process
-from harness.registry import Registry
+from harness import clients, nix, process, watch
+from harness.registry import BUILD, Registry
 from harness.webserver import SERVERS
 
 import fastcgi
@@ -139,6 +139,26 @@ def fcgi(directory):
         else:
             server.clean()
         assert "Sanitizer" not in server.output(), server.output()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_reports_at_the_end():
+    """Of what lives as long as the session."""
+    yield
+    _no_reports()
+
+
+@pytest.fixture(autouse=True)
+def no_reports():
+    """No test makes a watched program complain. Of tests beside each other any
+    may be told of it."""
+    yield
+    _no_reports()
+
+
+def _no_reports():
+    reports = watch.take_reports(BUILD)
+    assert not reports, "\n".join(reports)
 
 
 def _strays(before):

@@ -24,7 +24,7 @@ URL = "github:me/infra"
 WEB = "/v2/web/manifests/latest"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 # Of a responder; a sanitizer may have its own besides.
-THREADS = 1 + 8 + 2
+THREADS = 1 + 8 + 8 + 2
 
 BEGIN, ABORT, END, PARAMS, STDIN, STDOUT, STDERR = range(1, 8)
 

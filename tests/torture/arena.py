@@ -15,9 +15,9 @@ import signal
 import time
 import traceback
 
-from harness import ROOT, fetch, nix
+from harness import ROOT, fetch, nix, watch
 from harness.process import is_alive, kill, run, wait_for
-from harness.registry import FLAKEHUB, Registry, blobs, hash_file
+from harness.registry import BUILD, FLAKEHUB, Registry, blobs, hash_file
 
 SETTINGS = ["max-age = 0s", "stale-if-error = 0s", "error-max-age = 0s",
             "max-builds = 4",
@@ -76,6 +76,7 @@ class Tally:
     locks: int = 0
     processes: int = 0
     failed: int = 0  # pulls that did not work once the fault was gone
+    reports: int = 0  # of programs that are watched
 
     def add(self, other):
         for field in dataclasses.fields(self)[1:]:
@@ -84,7 +85,7 @@ class Tally:
 
     def is_clean(self):
         return not (self.wrong or self.lost or self.locks or self.processes
-                    or self.failed)
+                    or self.failed or self.reports)
 
 
 def make_flake(directory, salt):
@@ -259,6 +260,11 @@ class Arena:
             self.complain("wrong", e)
         except Exception as e:  # pylint: disable=broad-except
             self.complain("failed", e)
+        self.take_reports()
+
+    def take_reports(self):
+        for report in watch.take_reports(BUILD):
+            self.complain("reports", report)
 
     def complain(self, column, reason):
         setattr(self.tally, column, getattr(self.tally, column) + 1)
@@ -368,6 +374,7 @@ class Arena:
     def stop(self):
         """Returns the tally."""
         self.registry.stop()
+        self.take_reports()
         return self.tally
 
 

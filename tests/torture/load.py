@@ -28,10 +28,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
 from torture.arena import Tally  # noqa: E402
-from harness import crowd, nix, process  # noqa: E402
+from harness import crowd, nix, process, watch  # noqa: E402
 from harness.eviction import Evictor  # noqa: E402
 from harness.process import descendants, wait_for  # noqa: E402
-from harness.registry import Registry, assert_whole  # noqa: E402
+from harness.registry import BUILD, Registry, assert_whole  # noqa: E402
 from harness.store import Store  # noqa: E402
 from harness.webserver import WebServer  # noqa: E402
 
@@ -154,6 +154,9 @@ class Bout:
                 self.complain(traceback.format_exc())
         finally:
             self.registry.stop()
+        for report in watch.take_reports(BUILD):
+            self.tally.reports += 1
+            self.complain(report)
         return self.tally
 
 

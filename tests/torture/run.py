@@ -3,12 +3,15 @@
 """make torture: every fault, many rounds, one table.
 
 run.py [--rounds N] [--seconds N] [--seed N] [--jobs N] [--only WORD]
-    [--without WORD] [--keep]
+    [--without WORD] [--keep] [--valgrind]
 
 --rounds is how many kills there are in all, and other faults in proportion;
 --seconds how long it may take: rounds that are not begun by then are left
 out, and that is said. Everything is in one folder, which goes if nothing was
-wrong."""
+wrong.
+
+Programs built with a sanitizer (FLAKEHUB_BUILD), or run under valgrind, are
+watched: each report of theirs is in the table, and a failure."""
 
 import argparse
 import concurrent.futures
@@ -29,19 +32,27 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 # pylint: disable=wrong-import-position
 from torture import plan  # noqa: E402
 from torture.arena import Tally  # noqa: E402
+from harness import watch  # noqa: E402
 from harness.process import become_subreaper  # noqa: E402
+from harness.registry import BUILD  # noqa: E402
 
 COLUMNS = (("kind", "fault", 36), ("rounds", "rounds", 7),
            ("faults", "injected", 9), ("wrong", "wrong", 6),
            ("lost", "lost", 5), ("locks", "locks", 6),
-           ("processes", "left", 5), ("failed", "failed", 7))
+           ("processes", "left", 5), ("failed", "failed", 7),
+           ("reports", "reports", 8))
+
+
+def is_watched():
+    return "--valgrind" in sys.argv or watch.is_sanitized(BUILD)
 
 
 def row(values):
+    columns = COLUMNS if is_watched() else COLUMNS[:-1]
     return "".join(str(value).ljust(width) if number == 0
                    else str(value).rjust(width)
                    for number, (value, (_, _, width)) in
-                   enumerate(zip(values, COLUMNS))).rstrip()
+                   enumerate(zip(values, columns))).rstrip()
 
 
 # What is to be interrupted when this is.
@@ -52,11 +63,16 @@ def run_one(name, rounds, seed, directory, end):
     """In a process of its own, which finds what its children leave."""
     directory.mkdir()
     directory.chmod(0o755)
+    environment = dict(os.environ, TORTURE_END=str(end))
+    if is_watched():
+        environment["FLAKEHUB_BUILD"] = str(watch.make(
+            directory / f"{BUILD.name}-watched", BUILD,
+            "--valgrind" in sys.argv))
     process = subprocess.Popen(
         [sys.executable, __file__, "--one", name, "--rounds", str(rounds),
          "--seed", seed, "--directory", directory],
         stdout=subprocess.PIPE, text=True, start_new_session=True,
-        env=dict(os.environ, TORTURE_END=str(end)))
+        env=environment)
     _running.add(process)
     out, _ = process.communicate()
     _running.discard(process)
@@ -139,6 +155,7 @@ def main():
     parser.add_argument("--only", default="")
     parser.add_argument("--without", default="")
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--valgrind", action="store_true")
     parser.add_argument("--one")
     parser.add_argument("--directory", type=pathlib.Path)
     args = parser.parse_args()
