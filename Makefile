@@ -81,7 +81,7 @@ PYTHON ?= /usr/bin/python3
 
 .PHONY: all analyze bench bench-plan check check-cpu check-headers clean \
 	coverage format format-check fuzz fuzzers install lint tidy torture \
-	valgrind valgrind-fast FORCE
+	valgrind valgrind-fast valgrind-system FORCE
 .DELETE_ON_ERROR:
 all: $(programs) $(common_a)
 
@@ -162,6 +162,14 @@ valgrind-fast: $(filter-out $(valgrinds_slow),$(valgrinds))
 valgrind-%: $(BUILD)/unit/test_%
 	@$(VALGRIND) $< >$<.valgrind.log 2>&1 && echo "ok   $@" || \
 		{ echo "FAIL $@"; cat $<.valgrind.log; exit 1; }
+
+# System tests with builders and responders under valgrind, 13 minutes of
+# processor time: see tests/system/harness/watch.py.
+valgrind-system: all
+	scripts/install-deps check
+	tests/watch --valgrind $(BUILD) $(BUILD)-valgrind
+	FLAKEHUB_BUILD=$(BUILD)-valgrind $(PYTHON) -m pytest -q \
+		-p no:cacheprovider -n 3 -m sanitized tests/system
 
 # Which lines of common/ and fcgi/ the unit and the system tests run. Counted
 # are programs that end by themselves; those of other users may count, too.

@@ -48,8 +48,9 @@ MALFORMED = {
 }
 
 
-if "address" in BUILD.name:
-    # libfcgi 2.4.2 itself forgets 48 bytes for each of these.
+if "address" in BUILD.name or "valgrind" in BUILD.name:
+    # libfcgi 2.4.2 itself forgets 48 bytes for each of these, and answers with
+    # bytes that it never set.
     del MALFORMED["unknown record"]
 
 
