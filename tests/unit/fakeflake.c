@@ -28,7 +28,7 @@
 #define NIX                                                                    \
 	"case \"$*\" in\n"                                                     \
 	"*' flake metadata '*) say metadata ;;\n"                              \
-	"*' eval '*'set: (set'*) say again ;;\n"                               \
+	"*' eval '*'set: (set'*) say \"again.${last##*#packages.}\" ;;\n"      \
 	"*' eval '*'#packages.'*) say \"probe.${last##*#packages.}\" ;;\n"     \
 	"*' eval '*) say names ;;\n"                                           \
 	"*' path-info '*) say \"closure.${last##*-}\" ;;\n"                    \
@@ -135,13 +135,14 @@ void fakeflake_add(const struct fakeflake *f, const char *system,
 	autofree char *probe_name = xasprintf("probe.%s", system);
 	autofree char *closure_name = xasprintf("closure.%s", name);
 	autofree char *output_name = xasprintf("output.%s", name);
+	autofree char *again_name = xasprintf("again.%s", system);
 	autofree char *again = xasprintf("\"%s.drv\"", path);
 
 	fakeflake_write(f, name, content);
 	fakeflake_says(f, probe_name, probe);
 	fakeflake_says(f, closure_name, closure);
 	fakeflake_says(f, output_name, path);
-	fakeflake_says(f, "again", again);
+	fakeflake_says(f, again_name, again);
 }
 
 static void add_flake(const struct fakeflake *f)

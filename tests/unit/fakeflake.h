@@ -39,7 +39,7 @@ void fakeflake_release(struct fakeflake *f);
  *   metadata          of nix flake metadata
  *   probe.SYSTEM      of nix eval, asked for an output in packages
  *   names             of nix eval for legacyPackages
- *   again             of nix eval, asked for a derivation that is known
+ *   again.SYSTEM      of nix eval, asked for a derivation that is known
  *   closure.NAME      of nix path-info, of that path's name
  *   output.NAME       the store path that a derivation of that name gives
  *   verify            of nix-store --verify-path

@@ -131,12 +131,15 @@ static void test_attribute_paths(void **state)
 	static const struct {
 		const char *path, *asks;
 	} cases[] = {
-		{ "packages.x.a.b.conf", "set: (set.\"a\".\"b\".\"conf\")" },
-		{ "packages.x.2048-game", "set: (set.\"2048-game\")" },
-		{ "packages.x.\\\"a.b\\\".c", "set: (set.\"a.b\".\"c\")" },
-		{ "packages.x.\\\"a\\\\\\\"b\\\"", "set: (set.\"a\\\"b\")" },
-		{ "packages.x", "set: (set).drvPath" },
-		{ "hello", "set: (set).drvPath" },
+		{ "packages." FAKE_SYSTEM ".a.b.conf",
+		  "set: (set.\"a\".\"b\".\"conf\")" },
+		{ "packages." FAKE_SYSTEM ".2048-game",
+		  "set: (set.\"2048-game\")" },
+		{ "packages." FAKE_SYSTEM ".\\\"a.b\\\".c",
+		  "set: (set.\"a.b\".\"c\")" },
+		{ "packages." FAKE_SYSTEM ".\\\"a\\\\\\\"b\\\"",
+		  "set: (set.\"a\\\"b\")" },
+		{ "packages." FAKE_SYSTEM, "set: (set).drvPath" },
 	};
 	struct fixture *f = *state;
 	const char *now = "packages." FAKE_SYSTEM ".hello";
@@ -210,13 +213,13 @@ static void test_nix_fails(void **state)
 	struct fixture *f = *state;
 
 	lose(f);
-	fakeflake_says(&f->flake, "again", "null");
+	fakeflake_says(&f->flake, "again." FAKE_SYSTEM, "null");
 	check_fails(f, ERR_NIX,
 		    "packages." FAKE_SYSTEM ".hello of " FAKE_REV
 		    " is no derivation");
-	fakeflake_fails(&f->flake, "again", "error: it throws\n");
+	fakeflake_fails(&f->flake, "again." FAKE_SYSTEM, "error: it throws\n");
 	check_fails(f, ERR_NIX, "it throws");
-	fakeflake_says(&f->flake, "again", "\"" FAKE_DRV "\"");
+	fakeflake_says(&f->flake, "again." FAKE_SYSTEM, "\"" FAKE_DRV "\"");
 	fakeflake_fails(&f->flake, "output.hello", "error: no such thing\n");
 	check_fails(f, ERR_NIX, "no such thing");
 }
