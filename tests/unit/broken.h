@@ -20,6 +20,13 @@ struct broken {
 /* Call f(arg) in such a thread and return what it does. */
 int broken_run(const struct broken *broken, int (*f)(void *arg), void *arg);
 
+/*
+ * The same, where only the nth of such calls fails, counted from 1. False if
+ * there were not so many; what f returned goes to *rc.
+ */
+bool broken_run_nth(const struct broken *broken, unsigned int nth,
+		    int (*f)(void *arg), void *arg, int *rc);
+
 /* Not under valgrind: its own calls would fail. */
 bool broken_works(void);
 

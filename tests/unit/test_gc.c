@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <seccomp.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -12,7 +11,6 @@
 #include "common/alloc.h"
 #include "common/gc.h"
 #include "common/lease.h"
-#include "tests/unit/broken.h"
 #include "tests/unit/cachefixture.h"
 #include "tests/unit/scratch.h"
 
@@ -236,110 +234,6 @@ static void test_future(void **state)
 	assert_true(labs(time(NULL) - st.st_mtime) < 60);
 }
 
-/* What gc finds of each kind that it sweeps, two days old. */
-static void make_garbage(struct cachefixture *f)
-{
-	const char *const files[] = { "tmp/x/y",    "tmp/z",   "bad/x",
-				      "git/x.refs", "locks/x", "roots/x" };
-	struct digest old = put_image(f, "old");
-	struct layer layer = { .blob.media_type = MEDIA_LAYER };
-	char hex[DIGEST_HEX_SIZE], record[CACHE_RECORD_PATH_SIZE];
-	const struct repository_name name = repository_of("old");
-	autofree char *entry = NULL, *log = NULL, *tmp = NULL, *bad = NULL;
-	struct digest key;
-	struct err err = ERR_INIT;
-	int fd;
-
-	tmp = xasprintf("%s/tmp/x", f->dir);
-	bad = xasprintf("%s/bad", f->dir);
-	scratch_mkdir(tmp);
-	scratch_mkdir(bad);
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		autofree char *path = xasprintf("%s/%s", f->dir, files[i]);
-
-		scratch_write(path, "x", 1);
-		set_age(f, files[i], 200 * DAY);
-	}
-	set_age(f, "tmp/x", 200 * DAY);
-	put_text(f, "a blob that nothing needs", &key);
-	layer.key = layer.diff_id = key;
-	digest_of("no such blob", 12, &layer.blob.digest);
-	assert_int_equal(cache_put_layer(&f->cache, &layer, &err), 0);
-	digest_hex(&key, hex);
-	entry = xasprintf("layers/%.2s/%s", hex, hex);
-	set_age(f, entry, 2 * DAY);
-	fd = cache_create_log(&f->cache, &key, &err);
-	close(fd);
-	log = xasprintf("builds/%s/log", hex);
-	set_age(f, log, 2 * DAY);
-	unlinkat(f->cache.fd, cache_record_path(record, &name, &old), 0);
-}
-
-static int run_gc(void *arg)
-{
-	struct cachefixture *f = arg;
-	const struct gc gc = { .settings = &f->settings, .cache = &f->cache };
-	struct gc_result result;
-	struct err err = ERR_INIT;
-	int rc = gc_run(&gc, &result, &err);
-
-	if (rc && (!err.code || !*err.msg))
-		return -2;
-	return rc;
-}
-
-/*
- * Whatever call fails, what an image needs stays, and once the fault is gone
- * all goes that should. A call on which nothing depends may fail unnoticed.
- */
-static void test_faults(void **state)
-{
-	static const struct {
-		const char *name;
-		struct broken broken;
-		bool unnoticed;
-	} cases[] = {
-		{ "openat", { SCMP_SYS(openat), EMFILE, 0, 0, 0 }, false },
-		{ "openat2", { SCMP_SYS(openat2), EIO, 0, 0, 0 }, false },
-		{ "getdents64", { SCMP_SYS(getdents64), EIO, 0, 0, 0 }, false },
-		{ "stat", { SCMP_SYS(newfstatat), EIO, 0, 0, 0 }, false },
-		{ "read", { SCMP_SYS(pread64), EIO, 0, 0, 0 }, true },
-		{ "unlinkat", { SCMP_SYS(unlinkat), EROFS, 0, 0, 0 }, false },
-		{ "flock", { SCMP_SYS(flock), ENOLCK, 0, 0, 0 }, false },
-		{ "renameat", { SCMP_SYS(renameat), ENOSPC, 0, 0, 0 }, true },
-		{ "utimensat", { SCMP_SYS(utimensat), EROFS, 0, 0, 0 }, true },
-	};
-	const struct repository_name name = repository_of("live");
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct cachefixture *f;
-		struct digest live, layer;
-		int rc;
-
-		cachefixture_set_up((void **)&f);
-		f->settings.cache_size = 1 << 30;
-		live = put_image(f, "live");
-		digest_of("layer of live", 13, &layer);
-		make_garbage(f);
-		set_blobs_age(f, DAY);
-		set_image_age(f, "live", &live, DAY);
-		rc = broken_run(&cases[i].broken, run_gc, f);
-		check(cases[i].name, rc == -1 || (!rc && cases[i].unnoticed));
-		/* What cannot be read cannot be served; it is made again. */
-		if (cases[i].broken.call != SCMP_SYS(pread64))
-			check(cases[i].name,
-			      has_blob(f, &live) && has_blob(f, &layer));
-		check(cases[i].name, cache_has_record(&f->cache, &name, &live));
-		check(cases[i].name, !run_gc(f));
-		digest_of("a blob that nothing needs", 25, &layer);
-		check(cases[i].name, !has_blob(f, &layer));
-		check(cases[i].name,
-		      faccessat(f->cache.fd, "tmp/x", F_OK, 0) &&
-			      faccessat(f->cache.fd, "bad/x", F_OK, 0));
-		cachefixture_tear_down((void **)&f);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -348,11 +242,6 @@ int main(void)
 		CACHE_TEST(test_sweep),	 CACHE_TEST(test_gc_evict),
 		CACHE_TEST(test_future),
 	};
-	const struct CMUnitTest faults[] = {
-		cmocka_unit_test(test_faults),
-	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL) +
-	       (broken_works() ? cmocka_run_group_tests(faults, NULL, NULL)
-			       : 0);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
