@@ -21,6 +21,9 @@ struct call {
 	void *arg;
 	int rc;
 	int notices; /* of the filter, -1 without an nth */
+	/* Made before: fork(2) has malloc(3) wait. */
+	struct seccomp_notif *notice;
+	struct seccomp_notif_resp *response;
 	sem_t has_filter;
 	atomic_bool is_over;
 };
@@ -38,6 +41,8 @@ static void *run(void *arg)
 	if (!filter ||
 	    seccomp_rule_add_array(filter, action, b->call, b->mask ? 1 : 0,
 				   &only) ||
+	    (call->nth &&
+	     seccomp_notify_alloc(&call->notice, &call->response)) ||
 	    seccomp_load(filter))
 		abort();
 	call->notices = call->nth ? seccomp_notify_fd(filter) : -1;
@@ -51,12 +56,9 @@ static void *run(void *arg)
 /* Let all such calls be but the nth, until there will be no more. */
 static bool answer(struct call *call)
 {
-	struct seccomp_notif *notice;
-	struct seccomp_notif_resp *response;
+	struct seccomp_notif *notice = call->notice;
 	unsigned int nr = 0;
 
-	if (seccomp_notify_alloc(&notice, &response))
-		abort();
 	while (!call->is_over) {
 		struct pollfd pfd = { .fd = call->notices, .events = POLLIN };
 
@@ -66,14 +68,15 @@ static bool answer(struct call *call)
 		memset(notice, 0, sizeof(*notice));
 		if (seccomp_notify_receive(call->notices, notice))
 			continue;
-		*response = (struct seccomp_notif_resp){ .id = notice->id };
+		*call->response =
+			(struct seccomp_notif_resp){ .id = notice->id };
 		if (++nr == call->nth)
-			response->error = -call->broken->error;
+			call->response->error = -call->broken->error;
 		else
-			response->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-		seccomp_notify_respond(call->notices, response);
+			call->response->flags =
+				SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+		seccomp_notify_respond(call->notices, call->response);
 	}
-	seccomp_notify_free(notice, response);
 	return nr >= call->nth;
 }
 
@@ -94,8 +97,11 @@ static bool start(struct call *call)
 		abort();
 	sem_destroy(&call->has_filter);
 	/* libseccomp keeps one descriptor of notices for all filters. */
-	if (call->nth && seccomp_reset(NULL, SCMP_ACT_ALLOW))
-		abort();
+	if (call->nth) {
+		seccomp_notify_free(call->notice, call->response);
+		if (seccomp_reset(NULL, SCMP_ACT_ALLOW))
+			abort();
+	}
 	return was_reached;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -77,6 +78,66 @@ static void test_faults(void **state)
 	}
 }
 
+static int enter_and_leave(void *arg)
+{
+	int rc = enter(arg);
+	struct entering *e = arg;
+
+	if (rc && (e->cgroup.path || e->cgroup.parent))
+		return -2;
+	cgroup_release(&e->cgroup);
+	return rc;
+}
+
+/* In a process of its own, which may end in there. */
+static pid_t start(const struct broken *broken, unsigned int nth)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		struct entering e = { .err = ERR_INIT };
+		int rc;
+		bool was_reached =
+			broken_run_nth(broken, nth, enter_and_leave, &e, &rc);
+
+		if (rc && (rc != -1 || e.err.code != ERR_SYSTEM))
+			exit(2);
+		exit(was_reached ? 0 : 1);
+	}
+	return pid;
+}
+
+static char *sweep_once(void);
+
+/* One call after the other: it is entered or not, and nothing is left. */
+static void test_each_call(void **state)
+{
+	static const struct broken cases[] = {
+		{ .call = SCMP_SYS(openat), .error = EACCES },
+		{ .call = SCMP_SYS(write), .error = EPERM },
+	};
+	autofree char *parent = sweep_once();
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int status = 0;
+
+		for (unsigned int nth = 1; !status; nth++) {
+			pid_t pid = start(&cases[i], nth);
+			autofree char *folder =
+				xasprintf("%s/flakehub.%ld", parent, (long)pid);
+
+			assert_int_equal(waitpid(pid, &status, 0), pid);
+			/* What it could not leave goes with the next one. */
+			free(sweep_once());
+			assert_int_equal(access(folder, F_OK), -1);
+		}
+		assert_int_equal(status, 1 << 8);
+	}
+}
+
 /* Enter one, which sweeps, and leave it; the folder it was made in. */
 static char *sweep_once(void)
 {
@@ -119,6 +180,7 @@ int main(void)
 	};
 	const struct CMUnitTest faults[] = {
 		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_each_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) +

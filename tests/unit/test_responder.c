@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -85,6 +86,7 @@ static void start(struct fixture *f, const struct broken *broken)
 	f->pid = fork();
 	assert_true(f->pid >= 0);
 	if (!f->pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(ends[0]);
 		f->responder.keeper = ends[1];
 		sigemptyset(&set);
