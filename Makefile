@@ -177,7 +177,7 @@ valgrind-system: all
 coverage:
 	scripts/install-deps check
 	find build-coverage -name '*.gcda' -delete 2>/dev/null || true
-	$(MAKE) COVERAGE=1 check
+	$(MAKE) -j"$$(nproc)" COVERAGE=1 check
 	build-coverage/flakehub --version
 	build-coverage/flakehub.fcgi --version
 	find build-coverage -name '*.gcda' -exec chmod a+rw {} +

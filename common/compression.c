@@ -72,14 +72,9 @@ size_t compression_cut(void)
 
 size_t compression_bound(enum compression c, size_t len)
 {
-	switch (c) {
-	case COMPRESSION_GZIP:
-		return libdeflate_gzip_compress_bound(NULL, len);
-	case COMPRESSION_ZSTD:
-		return ZSTD_compressBound(len);
-	default:
-		return len;
-	}
+	assert(c != COMPRESSION_NONE);
+	return c == COMPRESSION_GZIP ? libdeflate_gzip_compress_bound(NULL, len)
+				     : ZSTD_compressBound(len);
 }
 
 struct compressor {
