@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: MIT
+#include "tests/unit/check.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <seccomp.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "common/spawn.h"
 #include "tests/unit/broken.h"
@@ -221,6 +216,46 @@ static void test_faults(void **state)
 	}
 }
 
+static int say_hello(void *arg)
+{
+	struct starting *s = arg;
+	autostrbuf out = STRBUF_INIT, errors = STRBUF_INIT;
+
+	if (run("echo hello", 60000, &out, &errors, &s->status, &s->err))
+		return -1;
+	return s->status || strcmp(out.buf, "hello\n") ? -2 : 0;
+}
+
+/* Once each: signals are no reason to fail, and nothing is left of it. */
+static void test_each_call(void **state)
+{
+	static const struct {
+		const char *name;
+		struct broken broken;
+		int rc;
+	} cases[] = {
+		{ "pipe2", { SCMP_SYS(pipe2), EMFILE, 0, 0, 0 }, -1 },
+		{ "poll", { SCMP_SYS(poll), ENOMEM, 0, 0, 0 }, -1 },
+		{ "signal in poll", { SCMP_SYS(poll), EINTR, 0, 0, 0 }, 0 },
+		{ "signal in wait4", { SCMP_SYS(wait4), EINTR, 0, 0, 0 }, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (unsigned int nth = 1; nth <= 2; nth++) {
+			struct starting s = { .err = ERR_INIT };
+			size_t before = descriptors();
+			int rc;
+
+			if (!broken_run_nth(&cases[i].broken, nth, say_hello,
+					    &s, &rc))
+				break;
+			check(cases[i].name, rc == cases[i].rc);
+			check(cases[i].name, !rc || s.err.code == ERR_SYSTEM);
+			check(cases[i].name, descriptors() == before);
+			check(cases[i].name, waitpid(-1, NULL, WNOHANG) == -1);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +269,7 @@ int main(void)
 	static char secret[] = "FLAKEHUB_TEST_SECRET=x";
 	const struct CMUnitTest faults[] = {
 		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_each_call),
 	};
 
 	putenv(secret);
