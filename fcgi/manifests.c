@@ -38,13 +38,17 @@ static int find_manifest(const struct service *service, const struct call *call,
 	const struct digest *digest = &standing->image.manifest.digest;
 	struct err why = ERR_INIT;
 
-	if (!call->request->head)
-		standing->fd = cache_open_blob(service->cache, digest,
-					       &standing->size, &why);
+	if (call->request->head) {
+		standing->is_there =
+			cache_has_blob(service->cache, digest, NULL);
+		return 0;
+	}
+	standing->fd =
+		cache_open_blob(service->cache, digest, &standing->size, &why);
+	standing->is_there = standing->fd >= 0;
 	/* A link or a FIFO in its place is none. */
-	standing->is_there = standing->fd >= 0 ||
-			     cache_has_blob(service->cache, digest, NULL);
-	if (!standing->is_there || standing->fd >= 0 || call->request->head)
+	if (standing->is_there || why.code == ERR_UNKNOWN ||
+	    !cache_has_blob(service->cache, digest, NULL))
 		return 0;
 	*err = why;
 	return -1;

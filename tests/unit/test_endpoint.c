@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/check.h"
 
+#include <errno.h>
+#include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -8,6 +10,7 @@
 #include "common/alloc.h"
 #include "common/health.h"
 #include "fcgi/endpoint.h"
+#include "tests/unit/broken.h"
 #include "tests/unit/scratch.h"
 
 #include "common/banned.h"
@@ -264,6 +267,77 @@ static void test_health(void **state)
 	}
 }
 
+typedef enum answer endpoint(const struct service *service, struct call *call,
+			     struct response *response);
+
+struct question {
+	struct fixture *f;
+	endpoint *answer;
+	struct reference reference;
+	struct response response;
+};
+
+static int ask(void *arg)
+{
+	struct question *q = arg;
+	char method[] = "REQUEST_METHOD=GET", uri[] = "REQUEST_URI=/v2/";
+	char *params[] = { method, uri, NULL };
+	autorequest request = REQUEST_INIT;
+	struct target target = { .name = q->f->name,
+				 .reference = q->reference };
+	struct call call = { .request = &request, .target = &target };
+
+	response_release(&q->response);
+	assert_int_equal(request_parse(&request, params, &q->response), 0);
+	return (int)q->answer(&q->f->service, &call, &q->response);
+}
+
+/*
+ * What verify moves away when it has been found and is about to be opened is
+ * built again. Only that is opened here: the records are remembered.
+ */
+static void test_gone_in_between(void **state)
+{
+	static const struct broken gone = { .call = SCMP_SYS(openat2),
+					    .error = ENOENT };
+	const struct timespec old_enough = { .tv_sec = 2, .tv_nsec = 1000000 };
+	struct fixture *f = *state;
+	struct tag tag;
+	struct reference by_tag = { .is_digest = false };
+	struct reference by_digest = {
+		.is_digest = true, .digest = f->record.image.manifest.digest
+	};
+	struct blob_link link = { .blob = f->record.image.manifest,
+				  .manifest = by_digest.digest,
+				  .flake = f->record.image.flake };
+	struct err err = ERR_INIT;
+	struct question questions[] = {
+		{ f, manifest_answer, by_tag, RESPONSE_INIT },
+		{ f, manifest_answer, by_digest, RESPONSE_INIT },
+		{ f, blob_answer, by_digest, RESPONSE_INIT },
+	};
+
+	if (!broken_works())
+		skip();
+	assert_int_equal(tag_parse(&tag, "t", 1, &err), 0);
+	questions[0].reference.tag = tag;
+	put_image(f, &tag, 0);
+	assert_int_equal(cache_put_link(&f->cache, &f->name, &link, &err), 0);
+	f->cache.memo = memo_new(1 << 16);
+	nanosleep(&old_enough, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(questions); i++) {
+		struct question *q = &questions[i];
+
+		assert_int_equal(ask(q), ANSWER_NOW);
+		assert_int_equal(q->response.status, 200);
+		assert_int_equal(broken_run(&gone, ask, q), ANSWER_LATER);
+		assert_int_equal(ask(q), ANSWER_NOW);
+		assert_int_equal(q->response.status, 200);
+		response_release(&q->response);
+	}
+	memo_free(f->cache.memo);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +345,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_revision, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_health, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gone_in_between, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
