@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -30,6 +31,8 @@
 #define BACK_OFF_MAX_MS 5000
 /* For the responder to finish what it has in hand. */
 #define DRAIN_MS	30000
+/* Of failures that are remembered here; of more, each pull starts a builder. */
+#define REMEMBERED_MAX	1000
 
 struct build {
 	struct build *next;
@@ -37,6 +40,8 @@ struct build {
 	struct order order;
 	struct notice notice; /* the last one of it */
 	bool is_told;	      /* the responder knows that */
+	int64_t started;      /* seconds since 1970 */
+	int64_t until_ms;     /* a failure is remembered; 0: it is not */
 };
 
 struct state {
@@ -79,7 +84,16 @@ static bool tell(const struct state *state, const struct notice *notice)
 	       errno != EAGAIN;
 }
 
-/* Builds that are not running are kept until the responder was told. */
+static bool is_over(const struct build *build)
+{
+	return build->is_told && !build->pid &&
+	       build->until_ms <= clock_monotonic_ms();
+}
+
+/*
+ * Builds that are not running are kept until the responder was told, and
+ * while their failure is remembered.
+ */
 static void tell_all(struct state *state)
 {
 	struct build **p = &state->builds;
@@ -87,7 +101,7 @@ static void tell_all(struct state *state)
 	while (*p) {
 		if (!(*p)->is_told)
 			(*p)->is_told = tell(state, &(*p)->notice);
-		if ((*p)->is_told && !(*p)->pid)
+		if (is_over(*p))
 			forget(p);
 		else
 			p = &(*p)->next;
@@ -155,12 +169,17 @@ static void take_order(struct state *state, const struct order *order)
 
 	order_key(order, &key);
 	p = find(state, &key);
+	if (*p && is_over(*p)) {
+		forget(p);
+		p = find(state, &key);
+	}
 	if (*p) {
 		(*p)->is_told = false;
 		return;
 	}
 	build = xcalloc(1, sizeof(*build));
 	build->order = *order;
+	build->started = time(NULL);
 	build->notice.key = key;
 	build->notice.kind = NOTICE_BUSY;
 	build->notice.started_ms = clock_monotonic_ms();
@@ -212,6 +231,51 @@ static void log_ended(const struct build *build, int status)
 		  WIFSIGNALED(status) ? signal : NULL, "ms", ms, NULL);
 }
 
+static int64_t error_max_age(const struct settings *settings,
+			     const struct order *order)
+{
+	const struct flake_settings *flake = NULL;
+	const char *attribute;
+
+	if (!order->is_task)
+		flake = settings_find_flake(settings, &order->name, &attribute);
+	for (size_t i = 0; order->is_task && i < settings->nr_flakes; i++)
+		if (order->task.kind != TASK_TAGS ||
+		    !strcmp(settings->flakes[i].name, order->task.flake))
+			flake = &settings->flakes[i];
+	return flake ? flake->image.error_max_age : 0;
+}
+
+static size_t count_remembered(const struct state *state)
+{
+	size_t n = 0;
+
+	for (const struct build *b = state->builds; b; b = b->next)
+		n += b->until_ms != 0;
+	return n;
+}
+
+/*
+ * Where a disk fails, or a quota is used up, a builder cannot write down that
+ * it failed, and each pull would start the next: then it is remembered here,
+ * for as long as what is written down. Not of one that was killed.
+ */
+static void remember(const struct state *state, struct build *build, int status)
+{
+	const struct keeper *keeper = state->keeper;
+	struct failure failure;
+	struct err ignored = ERR_INIT;
+
+	if (!WIFEXITED(status) || !status ||
+	    (!cache_get_failure(keeper->cache, &build->notice.key, &failure,
+				&ignored) &&
+	     failure.when >= build->started - 2) ||
+	    count_remembered(state) >= REMEMBERED_MAX)
+		return;
+	build->until_ms = clock_monotonic_ms() +
+			  1000 * error_max_age(keeper->settings, &build->order);
+}
+
 static void end_build(struct state *state, pid_t pid, int status)
 {
 	for (struct build *b = state->builds; b; b = b->next) {
@@ -222,6 +286,7 @@ static void end_build(struct state *state, pid_t pid, int status)
 		b->notice.kind = NOTICE_ENDED;
 		b->notice.status = status;
 		b->is_told = false;
+		remember(state, b, status);
 		return;
 	}
 }

@@ -110,7 +110,8 @@ static void read_failure(const struct crew *crew,
 		 failure->when < started - 2)
 		err_set(&failure->err, ERR_SYSTEM,
 			"the builder ended with status %d and did not say "
-			"why%s%s; the next pull starts over",
+			"why%s%s; the log of flakehub.fcgi may, and a pull "
+			"after error-max-age starts over",
 			WEXITSTATUS(status), none ? ": " : "",
 			none ? none : "");
 }

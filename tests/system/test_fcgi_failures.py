@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Builds that fail, and what is answered instead."""
 
+import signal
 import time
 
 import pytest
 
-from harness.process import is_alive, wait_for
+from harness.process import is_alive, kill, wait_for
 
 import fakebuilder
 from fastcgi import WEB
@@ -66,13 +67,42 @@ def test_long_failure(fcgi):
     ("exit:0", "gone from the cache"),
 ))
 def test_builder_dies(fcgi, words, text):
-    server = fcgi()
+    server = fcgi("error-max-age = 0s")
     server.behave("web:latest", words)
     reply = server.get(WEB)
     assert reply.status in (403, 429)
     assert text in reply.error()[1]
     server.behave("web:latest", "publish")
     assert server.get(WEB).status == 200
+
+
+def test_failure_that_cannot_be_noted(fcgi):
+    """As on a disk that fails: it is remembered."""
+    server = fcgi("error-max-age = 1h")
+    server.behave("web:latest", "exit:4")
+    first = server.get(WEB)
+    assert first.status == 403 and "status 4" in first.error()[1]
+    assert server.get(WEB).body == first.body
+    old = server.responder()
+    kill(old, signal.SIGKILL)
+    wait_for("the next responder", lambda: server.responder() not in (
+        None, old))
+    assert server.get(WEB).body == first.body
+    assert server.builds() == 1
+    # Killed is not failed.
+    other = WEB.replace("/web/", "/another/")
+    server.behave("another:latest", "kill:9")
+    assert server.get(other).status == 403
+    server.behave("another:latest", "publish")
+    assert server.get(other).status == 200
+
+
+def test_failure_that_cannot_be_noted_ages(fcgi):
+    server = fcgi("error-max-age = 1s")
+    server.behave("web:latest", "exit:4")
+    assert server.get(WEB).status == 403
+    server.behave("web:latest", "publish")
+    wait_for("it is built again", lambda: server.get(WEB).status == 200)
 
 
 @pytest.mark.parametrize("words", ("kill:9", "exit:1"))
