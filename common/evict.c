@@ -29,8 +29,11 @@ static bool is_leased(const struct eviction *e, const struct inventory_image *i)
 		struct stat st;
 
 		cache_record_path(record, &i->names[n], digest);
-		if (!fstatat(cache->fd, record, &st, AT_SYMLINK_NOFOLLOW) &&
-		    !lease_is_over(cache, record, LEASE_MTIME))
+		if (fstatat(cache->fd, record, &st, AT_SYMLINK_NOFOLLOW) &&
+		    errno == ENOENT)
+			continue;
+		/* Nor is it over where that cannot be told. */
+		if (!lease_is_over(cache, record, LEASE_MTIME))
 			return true;
 	}
 	return !lease_is_over(cache, cache_blob_file(digest, blob),

@@ -133,6 +133,13 @@ static int evict(const struct gc *gc, struct gc_result *result, bool is_steady,
 	result->before = result->after = inventory.bytes;
 	if (!is_steady)
 		return 0;
+	/* What it needs is not known, so nothing may go. */
+	if (inventory.nr_unread)
+		return err_set(err, ERR_SYSTEM,
+			       "the disk does not give %zu manifests of the "
+			       "cache (the log names them), so nothing is "
+			       "evicted; flakehub verify moves them aside",
+			       inventory.nr_unread);
 	evicted =
 		evict_images(gc, &inventory, (uint64_t)gc->settings->cache_size,
 			     too_old(gc), err);

@@ -78,6 +78,24 @@ static void set_right(const struct taking *t, const char *path,
 		utimensat(t->cache->fd, path, now, AT_SYMLINK_NOFOLLOW);
 }
 
+/*
+ * -1 if it is not there. If that cannot be told it is, was used now, and takes
+ * up nothing.
+ */
+static int stat_or_now(const struct taking *t, const char *path,
+		       struct stat *st)
+{
+	if (!fstatat(t->cache->fd, path, st, AT_SYMLINK_NOFOLLOW)) {
+		set_right(t, path, st);
+		return 0;
+	}
+	if (errno == ENOENT || errno == ENOTDIR)
+		return -1;
+	*st = (struct stat){ .st_mode = S_IFREG,
+			     .st_mtime = t->inventory->now };
+	return 0;
+}
+
 static void add_blob(struct taking *t, const char *folder, const char *name)
 {
 	struct inventory *inventory = t->inventory;
@@ -90,10 +108,9 @@ static void add_blob(struct taking *t, const char *folder, const char *name)
 	if (digest_parse_hex(&digest, name, strlen(name), &ignored))
 		return;
 	snprintf(path, sizeof(path), "blobs/sha256/%.2s/%.64s", folder, name);
-	if (fstatat(t->cache->fd, path, &st, AT_SYMLINK_NOFOLLOW) ||
-	    !S_ISREG(st.st_mode))
+	/* It is there, whatever else: no image is broken by that. */
+	if (stat_or_now(t, path, &st) || !S_ISREG(st.st_mode))
 		return;
-	set_right(t, path, &st);
 	ALLOC_GROW(inventory->blobs, inventory->nr_blobs, t->blobs_alloc);
 	blob = &inventory->blobs[inventory->nr_blobs++];
 	*blob = (struct inventory_blob){
@@ -171,10 +188,7 @@ static void add_record(struct taking *t, const struct repository_name *name,
 	int64_t used;
 
 	cache_record_path(path, name, digest);
-	if (fstatat(t->cache->fd, path, &st, AT_SYMLINK_NOFOLLOW))
-		return;
-	set_right(t, path, &st);
-	if (!blob)
+	if (stat_or_now(t, path, &st) || !blob)
 		return;
 	image = image_of(t, blob);
 	used = lease_last_use(&st, LEASE_MTIME, t->inventory->now);
@@ -252,42 +266,81 @@ static int add_needs(struct taking *t, struct inventory_image *image,
 	return 0;
 }
 
-/* The layers of a lazy record are made when they are asked for. */
-static bool is_lazy(const struct taking *t, const struct inventory_image *image)
+/*
+ * The layers of a lazy record are made when they are asked for. 1, 0, or -1 if
+ * the record is there and cannot be read.
+ */
+static int is_lazy(const struct taking *t, const struct inventory_image *image,
+		   struct err *err)
 {
 	const struct digest *digest = &t->inventory->blobs[image->blob].digest;
 	autorecord record = RECORD_INIT;
 	autostrbuf body = STRBUF_INIT;
 	struct image_head head;
-	struct err ignored;
 
-	return !cache_peek_record(t->cache, &image->names[0], digest, &head,
-				  &body, &ignored) &&
-	       !record_parse(&record, body.buf, body.len, "record", &ignored) &&
+	if (cache_peek_record(t->cache, &image->names[0], digest, &head, &body,
+			      err))
+		return err->code == ERR_SYSTEM ? -1 : 0;
+	return !record_parse(&record, body.buf, body.len, "record", err) &&
 	       record.lazy;
 }
 
-/* O_NOATIME: that we read it is no use of it. */
-static void read_image(struct taking *t, struct inventory_image *image)
+/* -1 is of the disk if err says so, and else of this process. */
+static int read_needs(struct taking *t, struct inventory_image *image,
+		      struct err *err)
 {
 	const struct digest *digest = &t->inventory->blobs[image->blob].digest;
 	char path[CACHE_BLOB_FILE_SIZE];
-	struct err err = ERR_INIT;
 	autojson *json = NULL;
+	/* O_NOATIME: that we read it is no use of it. */
 	autoclose int fd =
 		open_beneath(t->cache->fd, cache_blob_file(digest, path),
 			     O_RDONLY | O_NONBLOCK | O_NOATIME);
+	int lazy;
 
-	if (fd >= 0 && !json_read(&json, fd, MANIFEST_MAX, path, &err) &&
-	    !add_needs(t, image, json, &err)) {
-		if (image->is_broken && is_lazy(t, image))
-			image->is_broken = false;
-		return;
+	if (fd < 0 && errno == ENOENT) {
+		image->is_broken = true; /* evicted meanwhile */
+		return 0;
 	}
-	/* It cannot be served either. */
-	if (err.code)
-		log_err(&err, "event", "malformed-manifest", NULL);
-	image->is_broken = true;
+	if (fd < 0)
+		return err_errno(err, "cannot open %s in the cache", path);
+	if (json_read(&json, fd, MANIFEST_MAX, path, err) ||
+	    add_needs(t, image, json, err))
+		return -1;
+	if (!image->is_broken)
+		return 0;
+	lazy = is_lazy(t, image, err);
+	image->is_broken = lazy == 0;
+	return lazy < 0 ? -1 : 0;
+}
+
+static bool is_of_disk(const struct err *err)
+{
+	return err->sys == EIO || err->sys == EUCLEAN || err->sys == EBADMSG;
+}
+
+static int read_image(struct taking *t, struct inventory_image *image,
+		      struct err *err)
+{
+	struct err why = ERR_INIT;
+
+	if (!read_needs(t, image, &why))
+		return 0;
+	if (why.code == ERR_SYSTEM && !is_of_disk(&why)) {
+		*err = why;
+		return -1;
+	}
+	log_err(&why, "event",
+		why.code == ERR_SYSTEM ? "unread-manifest"
+				       : "malformed-manifest",
+		NULL);
+	if (why.code == ERR_SYSTEM) {
+		image->is_unread = true;
+		t->inventory->nr_unread++;
+	} else { /* it cannot be served either */
+		image->is_broken = true;
+	}
+	return 0;
 }
 
 /* Whoever pulls an index pulls its members; it goes before they do. */
@@ -321,7 +374,10 @@ int inventory_take(struct inventory *inventory, const struct cache *cache,
 		return -1;
 	}
 	for (size_t i = 0; i < inventory->nr_images; i++)
-		read_image(&t, &inventory->images[i]);
+		if (read_image(&t, &inventory->images[i], err)) {
+			inventory_release(inventory);
+			return -1;
+		}
 	for (size_t i = 0; i < inventory->nr_images; i++)
 		if (inventory->images[i].is_index)
 			use_members(inventory, &inventory->images[i]);

@@ -29,8 +29,9 @@ struct inventory_image {
 	size_t blob;  /* its manifest */
 	int64_t used; /* last, by any repository or index it is in */
 	bool is_index;
-	bool is_broken; /* a blob that it needs is not there */
-	size_t *needs;	/* blobs, each once */
+	bool is_broken; /* a blob that it needs is not there, or is no manifest */
+	bool is_unread; /* the disk did not give it, so who knows what it needs */
+	size_t *needs; /* blobs, each once */
 	size_t nr_needs;
 	struct repository_name *names; /* that have a record of it */
 	size_t nr_names;
@@ -40,7 +41,7 @@ struct inventory {
 	struct inventory_blob *blobs; /* sorted by digest */
 	size_t nr_blobs;
 	struct inventory_image *images;
-	size_t nr_images;
+	size_t nr_images, nr_unread;
 	uint64_t bytes;	  /* of all that is in the cache */
 	int64_t now;	  /* when it was taken, in seconds since 1970 */
 	int64_t taken_ms; /* CLOCK_BOOTTIME */
@@ -56,7 +57,9 @@ void inventory_release(struct inventory *inventory);
 
 /*
  * Look through the cache. Times of use that lie in the future are set to now,
- * so that what has them ages as all else does.
+ * so that what has them ages as all else does. A manifest that the disk does
+ * not give (EIO) is said to be unread; that any other call fails, for want of
+ * memory, descriptors or permission, is an error of the whole.
  */
 MUST_CHECK int inventory_take(struct inventory *inventory,
 			      const struct cache *cache, struct err *err);

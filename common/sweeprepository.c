@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +39,11 @@ static bool record_is_too_old(const struct sweeping *s,
 static bool record_stays(const struct sweeping *s,
 			 const struct digest *manifest)
 {
-	return cache_has_record(s->gc->cache, s->name, manifest) &&
-	       !(s->gc->dry_run && record_is_too_old(s, manifest));
+	errno = 0;
+	/* Where that cannot be told, it does. */
+	if (!cache_has_record(s->gc->cache, s->name, manifest))
+		return errno && errno != ENOENT && errno != ENOTDIR;
+	return !(s->gc->dry_run && record_is_too_old(s, manifest));
 }
 
 static char *path_of(const struct sweeping *s, const char *folder,
@@ -67,54 +71,54 @@ static int sweep_record(struct sweeping *s, const char *hex, struct err *err)
 			  cache_record_path(path, s->name, &digest), err);
 }
 
-/* The record that a file of the repository names. 0, or -1 if malformed. */
+/*
+ * The record that a file of the repository names. 0, or -1: ERR_SYSTEM if it
+ * cannot be read now, and else nobody can make anything of it.
+ */
 
 static int target_of_tag(const struct sweeping *s, const char *name,
-			 struct digest *manifest)
+			 struct digest *manifest, struct err *err)
 {
 	struct tag_record record;
-	struct err ignored;
 	struct tag tag;
 
-	if (tag_parse(&tag, name, strlen(name), &ignored) ||
-	    cache_get_tag(s->gc->cache, s->name, &tag, &record, &ignored))
+	if (tag_parse(&tag, name, strlen(name), err) ||
+	    cache_get_tag(s->gc->cache, s->name, &tag, &record, err))
 		return -1;
 	*manifest = record.image.manifest.digest;
 	return 0;
 }
 
 static int target_of_identity(const struct sweeping *s, const char *name,
-			      struct digest *manifest)
+			      struct digest *manifest, struct err *err)
 {
 	struct digest identity;
-	struct err ignored;
 
-	return digest_parse_hex(&identity, name, strlen(name), &ignored) ||
+	return digest_parse_hex(&identity, name, strlen(name), err) ||
 			       cache_get_identity(s->gc->cache, s->name,
-						  &identity, manifest, &ignored)
+						  &identity, manifest, err)
 		       ? -1
 		       : 0;
 }
 
 static int get_link(const struct sweeping *s, const char *name,
-		    struct blob_link *link)
+		    struct blob_link *link, struct err *err)
 {
 	struct digest blob;
-	struct err ignored;
 
-	return digest_parse_hex(&blob, name, strlen(name), &ignored) ||
+	return digest_parse_hex(&blob, name, strlen(name), err) ||
 			       cache_get_link(s->gc->cache, s->name, &blob,
-					      link, &ignored)
+					      link, err)
 		       ? -1
 		       : 0;
 }
 
 static int target_of_link(const struct sweeping *s, const char *name,
-			  struct digest *manifest)
+			  struct digest *manifest, struct err *err)
 {
 	struct blob_link link;
 
-	if (get_link(s, name, &link))
+	if (get_link(s, name, &link, err))
 		return -1;
 	*manifest = link.manifest;
 	return 0;
@@ -131,25 +135,27 @@ static void add_need(struct sweeping *s, const struct image_head *head,
 	};
 }
 
-/* What a record needs. One that cannot be read needs nothing. */
-static void add_needs(struct sweeping *s, const struct digest *manifest)
+/* What a record needs. One that is malformed needs nothing. */
+static int add_needs(struct sweeping *s, const struct digest *manifest,
+		     struct err *err)
 {
 	struct descriptor config = { .media_type = MEDIA_CONFIG };
 	autostrbuf body = STRBUF_INIT;
 	autorecord record = RECORD_INIT;
 	struct image_head head;
-	struct err ignored;
 
 	if (cache_peek_record(s->gc->cache, s->name, manifest, &head, &body,
-			      &ignored) ||
-	    record_parse(&record, body.buf, body.len, "record", &ignored) ||
+			      err))
+		return err->code == ERR_SYSTEM ? -1 : 0;
+	if (record_parse(&record, body.buf, body.len, "record", err) ||
 	    !media_type_is_manifest(head.manifest.media_type))
-		return;
+		return 0;
 	config.size = strlen(record.config);
 	digest_of(record.config, config.size, &config.digest);
 	add_need(s, &head, &config);
 	for (size_t i = 0; i < record.nr; i++)
 		add_need(s, &head, &record.layers[i].blob);
+	return 0;
 }
 
 static int read_needs(struct sweeping *s, struct err *err)
@@ -168,8 +174,8 @@ static int read_needs(struct sweeping *s, struct err *err)
 		struct err ignored;
 
 		if (!digest_parse_hex(&digest, hex, strlen(hex), &ignored) &&
-		    record_stays(s, &digest))
-			add_needs(s, &digest);
+		    record_stays(s, &digest) && add_needs(s, &digest, err))
+			return -1;
 	}
 	s->has_needs = true;
 	return 0;
@@ -179,9 +185,10 @@ static int read_needs(struct sweeping *s, struct err *err)
 static int make_over(struct sweeping *s, const char *name, struct err *err)
 {
 	struct blob_link link;
+	struct err why;
 
-	if (get_link(s, name, &link))
-		return 0;
+	if (get_link(s, name, &link, &why))
+		return why.code == ERR_SYSTEM;
 	for (size_t i = 0; i < s->nr; i++) {
 		const struct blob_link *need = &s->needs[i];
 
@@ -201,7 +208,7 @@ static const struct dependent {
 	const char *folder;
 	enum gc_kind kind;
 	int (*target)(const struct sweeping *s, const char *name,
-		      struct digest *manifest);
+		      struct digest *manifest, struct err *err);
 } dependents[] = {
 	{ "_tags", GC_TAG, target_of_tag },
 	{ "_identities", GC_IDENTITY, target_of_identity },
@@ -213,10 +220,11 @@ static bool is_dangling(const struct sweeping *s,
 			const char *path)
 {
 	struct digest manifest;
+	struct err why = ERR_INIT;
 
-	/* What cannot be read is not there for anybody. */
-	if (dependent->target(s, name, &manifest))
-		return lease_is_over(s->gc->cache, path, LEASE_MTIME);
+	if (dependent->target(s, name, &manifest, &why))
+		return why.code != ERR_SYSTEM &&
+		       lease_is_over(s->gc->cache, path, LEASE_MTIME);
 	return !record_stays(s, &manifest);
 }
 

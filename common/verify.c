@@ -67,20 +67,32 @@ static int hash(struct verifying *v, int fd, struct digest *digest)
 	return 0;
 }
 
-/* Why the blob is bad, or NULL. O_NOATIME: that we read it is no use of it. */
-static const char *find_fault(struct verifying *v, const struct digest *digest)
+/*
+ * *why the blob is bad, or NULL. Its bytes are others, or the disk does not
+ * give them; that descriptors or memory are short says nothing of it.
+ */
+static int find_fault(struct verifying *v, const struct digest *digest,
+		      const char **why, struct err *err)
 {
 	char path[CACHE_BLOB_FILE_SIZE];
+	/* O_NOATIME: that we read it is no use of it. */
 	autoclose int fd = open_beneath(v->verify->cache->fd,
 					cache_blob_file(digest, path),
 					O_RDONLY | O_NONBLOCK | O_NOATIME);
 	struct digest is;
 
+	*why = NULL;
 	if (fd < 0 && errno == ENOENT) /* evicted meanwhile */
-		return NULL;
-	if (fd < 0 || hash(v, fd, &is))
-		return strerrordesc_np(errno);
-	return digest_equal(&is, digest) ? NULL : "its bytes are others";
+		return 0;
+	if (fd >= 0 && !hash(v, fd, &is)) {
+		if (!digest_equal(&is, digest))
+			*why = "its bytes are others";
+		return 0;
+	}
+	if (errno != EIO && errno != EUCLEAN && errno != EBADMSG)
+		return err_errno(err, "cannot read %s in the cache", path);
+	*why = strerrordesc_np(errno);
+	return 0;
 }
 
 static int remove_manifest(struct verifying *v, size_t image, struct err *err)
@@ -147,23 +159,50 @@ static int move_aside(struct verifying *v, size_t index, struct err *err)
 	return 0;
 }
 
+static int found_bad(struct verifying *v, size_t i, const char *why,
+		     struct err *err)
+{
+	const struct digest *digest = &v->inventory.blobs[i].digest;
+	char str[DIGEST_STR_SIZE];
+
+	v->result->bad++;
+	log_event(LOG_LEVEL_ERROR, "event", "bad-blob", "blob",
+		  digest_str(digest, str), "msg", why, NULL);
+	if (move_aside(v, i, err))
+		return -1;
+	if (v->verify->bad)
+		v->verify->bad(v->verify->arg, digest, why);
+	return 0;
+}
+
+/* First of all: which blobs these need, and so hold, nobody knows. */
+static int check_unread(struct verifying *v, struct err *err)
+{
+	const struct inventory *inventory = &v->inventory;
+
+	for (size_t i = 0; i < inventory->nr_images; i++)
+		if (inventory->images[i].is_unread &&
+		    found_bad(v, inventory->images[i].blob,
+			      "it, or its record, cannot be read", err))
+			return -1;
+	return 0;
+}
+
 static int check_all(struct verifying *v, struct err *err)
 {
+	if (check_unread(v, err))
+		return -1;
 	for (size_t i = 0; i < v->inventory.nr_blobs; i++) {
-		const struct digest *digest = &v->inventory.blobs[i].digest;
-		const char *why = find_fault(v, digest);
-		char str[DIGEST_STR_SIZE];
+		const struct inventory_blob *blob = &v->inventory.blobs[i];
+		const char *why;
 
 		v->result->blobs++;
-		if (!why)
+		if (blob->image != NO_IMAGE &&
+		    v->inventory.images[blob->image].is_unread)
 			continue;
-		v->result->bad++;
-		log_event(LOG_LEVEL_ERROR, "event", "bad-blob", "blob",
-			  digest_str(digest, str), "msg", why, NULL);
-		if (move_aside(v, i, err))
+		if (find_fault(v, &blob->digest, &why, err) ||
+		    (why && found_bad(v, i, why, err)))
 			return -1;
-		if (v->verify->bad)
-			v->verify->bad(v->verify->arg, digest, why);
 	}
 	return 0;
 }

@@ -83,9 +83,12 @@ static void test_faults(void **state)
 	} cases[] = {
 		{ "openat", { SCMP_SYS(openat), EMFILE, 0, 0, 0 }, false },
 		{ "openat2", { SCMP_SYS(openat2), EIO, 0, 0, 0 }, false },
+		{ "modes", { SCMP_SYS(openat2), EACCES, 0, 0, 0 }, false },
 		{ "getdents64", { SCMP_SYS(getdents64), EIO, 0, 0, 0 }, false },
 		{ "stat", { SCMP_SYS(newfstatat), EIO, 0, 0, 0 }, false },
-		{ "read", { SCMP_SYS(pread64), EIO, 0, 0, 0 }, true },
+		{ "read", { SCMP_SYS(read), EIO, 0, 0, 0 }, false },
+		{ "pread", { SCMP_SYS(pread64), EIO, 0, 0, 0 }, true },
+		{ "memory", { SCMP_SYS(read), ENOMEM, 0, 0, 0 }, false },
 		{ "unlinkat", { SCMP_SYS(unlinkat), EROFS, 0, 0, 0 }, false },
 		{ "flock", { SCMP_SYS(flock), ENOLCK, 0, 0, 0 }, false },
 		{ "renameat", { SCMP_SYS(renameat), ENOSPC, 0, 0, 0 }, true },
@@ -107,10 +110,7 @@ static void test_faults(void **state)
 		set_image_age(f, "live", &live, DAY);
 		rc = broken_run(&cases[i].broken, run_gc, f);
 		check(cases[i].name, rc == -1 || (!rc && cases[i].unnoticed));
-		/* What cannot be read cannot be served; it is made again. */
-		if (cases[i].broken.call != SCMP_SYS(pread64))
-			check(cases[i].name,
-			      has_blob(f, &live) && has_blob(f, &layer));
+		check(cases[i].name, has_blob(f, &live) && has_blob(f, &layer));
 		check(cases[i].name, cache_has_record(&f->cache, &name, &live));
 		check(cases[i].name, !run_gc(f));
 		digest_of("a blob that nothing needs", 25, &layer);
@@ -225,6 +225,57 @@ static void test_each_change(void **state)
 	}
 }
 
+/* All that a pull of live:latest finds. */
+static bool is_whole(struct cachefixture *f, const struct digest *live)
+{
+	const struct repository_name name = repository_of("live");
+	const struct tag latest = { .text = "latest" };
+	struct tag_record tag;
+	struct blob_link link;
+	struct digest layer;
+	struct err err;
+
+	digest_of("layer of live", 13, &layer);
+	return has_blob(f, live) && has_blob(f, &layer) &&
+	       cache_has_record(&f->cache, &name, live) &&
+	       !cache_get_tag(&f->cache, &name, &latest, &tag, &err) &&
+	       !cache_get_link(&f->cache, &name, &layer, &link, &err);
+}
+
+/* What cannot be read for once is neither broken nor dangling. */
+static void test_each_unread(void **state)
+{
+	static const struct {
+		const char *name;
+		struct broken broken;
+	} cases[] = {
+		{ "open", { SCMP_SYS(openat2), EMFILE, 0, 0, 0 } },
+		{ "read", { SCMP_SYS(read), EIO, 0, 0, 0 } },
+		{ "pread", { SCMP_SYS(pread64), EIO, 0, 0, 0 } },
+		{ "stat", { SCMP_SYS(newfstatat), EIO, 0, 0, 0 } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct cachefixture *f;
+		unsigned int nth = 1;
+		struct digest live;
+		int rc;
+
+		cachefixture_set_up((void **)&f);
+		f->settings.cache_size = 1 << 30;
+		live = put_image(f, "live");
+		set_blobs_age(f, DAY);
+		set_image_age(f, "live", &live, DAY);
+		while (broken_run_nth(&cases[i].broken, nth, run_gc, f, &rc)) {
+			check(cases[i].name, rc >= -1);
+			check(cases[i].name, is_whole(f, &live));
+			nth++;
+		}
+		check(cases[i].name, nth > 2);
+		cachefixture_tear_down((void **)&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +284,7 @@ int main(void)
 						cachefixture_set_up,
 						cachefixture_tear_down),
 		cmocka_unit_test(test_each_change),
+		cmocka_unit_test(test_each_unread),
 	};
 
 	return broken_works() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;

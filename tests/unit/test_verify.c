@@ -97,6 +97,8 @@ static void test_verify_faults(void **state)
 		{ "no unlink", { SCMP_SYS(unlinkat), EROFS, 0, 0, 0 } },
 		{ "no lock", { SCMP_SYS(flock), ENOLCK, 0, 0, 0 } },
 		{ "no folders", { SCMP_SYS(getdents64), EIO, 0, 0, 0 } },
+		{ "no descriptors", { SCMP_SYS(openat2), EMFILE, 0, 0, 0 } },
+		{ "no memory", { SCMP_SYS(read), ENOMEM, 0, 0, 0 } },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -116,6 +118,23 @@ static void test_verify_faults(void **state)
 	}
 }
 
+/* What the disk does not give is moved aside. */
+static void test_verify_unread(void **state)
+{
+	const struct broken broken = { SCMP_SYS(read), EIO, 0, 0, 0 };
+	struct digest image, layer;
+	struct cachefixture *f;
+
+	cachefixture_set_up((void **)&f);
+	image = put_image(f, "a");
+	digest_of("layer of a", 10, &layer);
+	assert_int_equal(broken_run(&broken, run_verify, f), 4);
+	assert_false(has_blob(f, &image));
+	assert_false(has_blob(f, &layer));
+	assert_int_equal(run_verify(f), 0);
+	cachefixture_tear_down((void **)&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -123,6 +142,7 @@ int main(void)
 	};
 	const struct CMUnitTest faults[] = {
 		cmocka_unit_test(test_verify_faults),
+		cmocka_unit_test(test_verify_unread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) +
