@@ -22,6 +22,12 @@
 /* For a program that does nothing. */
 #define TRY_MS 10000
 
+/* When stdin has ended, all processes in there are killed. */
+#define WITH_LIFELINE                                                          \
+	"exec 3<&0 </dev/null; "                                               \
+	"{ read -r line <&3; kill -KILL -1; } >/dev/null 2>&1 & "              \
+	"exec \"$@\" 3<&-"
+
 #define DAEMON_SOCKET "/nix/var/nix/daemon-socket/socket"
 
 void confine_init(struct confine *c, const struct cache *cache,
@@ -36,20 +42,13 @@ void confine_init(struct confine *c, const struct cache *cache,
 	c->credentials = credentials;
 }
 
-static void clear_words(struct confine *c)
+void confine_release(struct confine *c)
 {
 	for (size_t i = 0; i < c->nr; i++)
 		free(c->words[i]);
 	free(c->words);
-	c->words = NULL;
-	c->nr = c->alloc = 0;
-}
-
-void confine_release(struct confine *c)
-{
-	clear_words(c);
 	free(c->why);
-	c->why = NULL;
+	*c = (struct confine)CONFINE_INIT;
 }
 
 static void add(struct confine *c, const char *word)
@@ -69,6 +68,12 @@ static void add3(struct confine *c, const char *option, const char *from,
 {
 	add2(c, option, from);
 	add(c, to);
+}
+
+static void add_lifeline(struct confine *c)
+{
+	add2(c, "--", "/bin/sh");
+	add3(c, "-c", WITH_LIFELINE, "sh");
 }
 
 /* Show it, if it is there, where it is. */
@@ -97,34 +102,32 @@ static void show_system(struct confine *c)
 	static const char *const tops[] = { "/bin",   "/sbin",	"/lib",
 					    "/lib32", "/lib64", "/libx32" };
 	/* No keys: not /etc/nix nor /etc/ssl as they are. */
-	static const char *const files[] = {
-		"/etc/alternatives",
-		"/etc/ld.so.cache",
-		"/etc/ld.so.conf",
-		"/etc/ld.so.conf.d",
-		"/etc/static",
-		"/run/current-system",
-		"/etc/nix/nix.conf",
-		"/etc/nix/nix.custom.conf",
-		"/etc/ssl/certs",
-		"/etc/ssl/openssl.cnf",
-		"/etc/ssl/cert.pem",
-		"/etc/pki/tls/certs",
-		"/etc/pki/ca-trust/extracted",
-		"/etc/ca-certificates",
-		"/etc/resolv.conf",
-		"/etc/hosts",
-		"/etc/nsswitch.conf",
-		"/etc/gai.conf",
-		"/etc/services",
-		"/etc/protocols",
-		"/etc/localtime",
-		"/etc/group",
-		"/etc/gitconfig",
-		"/etc/ssh/ssh_config",
-		"/etc/ssh/ssh_config.d",
-		"/etc/ssh/ssh_known_hosts",
-	};
+	static const char *const files[] = { "/etc/alternatives",
+					     "/etc/ld.so.cache",
+					     "/etc/ld.so.conf",
+					     "/etc/ld.so.conf.d",
+					     "/etc/static",
+					     "/run/current-system",
+					     "/etc/nix/nix.conf",
+					     "/etc/nix/nix.custom.conf",
+					     "/etc/ssl/certs",
+					     "/etc/ssl/openssl.cnf",
+					     "/etc/ssl/cert.pem",
+					     "/etc/pki/tls/certs",
+					     "/etc/pki/ca-trust/extracted",
+					     "/etc/ca-certificates",
+					     "/etc/resolv.conf",
+					     "/etc/hosts",
+					     "/etc/nsswitch.conf",
+					     "/etc/gai.conf",
+					     "/etc/services",
+					     "/etc/protocols",
+					     "/etc/localtime",
+					     "/etc/group",
+					     "/etc/gitconfig",
+					     "/etc/ssh/ssh_config",
+					     "/etc/ssh/ssh_config.d",
+					     "/etc/ssh/ssh_known_hosts" };
 
 	show(c, "/usr");
 	for (size_t i = 0; i < ARRAY_SIZE(tops); i++) {
@@ -227,7 +230,7 @@ static void add_base(struct confine *c)
 						    "CAP_DAC_OVERRIDE" };
 
 	add(c, "bwrap");
-	add2(c, "--die-with-parent", "--new-session");
+	add(c, "--new-session");
 	add3(c, "--unshare-pid", "--unshare-ipc", "--unshare-uts");
 	for (size_t i = 0; !geteuid() && i < ARRAY_SIZE(capabilities); i++)
 		add2(c, "--cap-add", capabilities[i]);
@@ -404,6 +407,7 @@ static int try(char *const *words, size_t nr, struct err *err)
 		.timeout_ms = TRY_MS,
 		.both = true,
 		.out_max = SMALL_FILE_MAX,
+		.lifeline = true,
 	};
 	autostrbuf said = STRBUF_INIT, clean = STRBUF_INIT;
 	int status, rc;
@@ -427,7 +431,7 @@ int confine_try(struct err *err)
 	autoconfine c = CONFINE_INIT;
 
 	add_base(&c);
-	add(&c, "--");
+	add_lifeline(&c);
 	return try(c.words, c.nr, err);
 }
 
@@ -449,7 +453,7 @@ static int prepare(struct confine *c, struct err *err)
 	add_base(c);
 	if (check_builds(c, err) || add_home(c, err) || add_flake(c, err))
 		return -1;
-	add(c, "--");
+	add_lifeline(c);
 	return 0;
 }
 

@@ -43,7 +43,13 @@ void confine_release(struct confine *confine);
 
 /*
  * The words before a command, *nr of them; NULL where it is known that they
- * do not work.
+ * do not work. They need a lifeline (common/spawn.h): when it ends, all in
+ * there is killed.
+ *
+ * bubblewrap's --die-with-parent does not do that. Of its two processes the
+ * inner one asks for its death signal last of all, so if the outer one has
+ * gone by then, it evaluates on; or it waits for a word of the outer one's,
+ * for ever (0.8, tried). For the same reason no death signal may end that one.
  */
 char *const *confine_words(struct confine *confine, size_t *nr);
 

@@ -199,7 +199,8 @@ static int evaluate_with(struct nix *nix, char *const *words, size_t nr_words,
 			       .name = argv[0],
 			       .out_max = NIX_JSON_MAX,
 			       .data_max = nix->eval_memory,
-			       .death_signal = SIGKILL };
+			       .death_signal = SIGKILL,
+			       .lifeline = words != NULL };
 	int rc;
 
 	for (size_t i = 0; i < nr_words; i++)

@@ -283,39 +283,69 @@ static int pump(const struct spawn_run *run, pid_t pid, int out_fd, int err_fd,
 	return rc;
 }
 
+/* Of each [0] is to be read; -1 are those that are not needed. */
+struct pipes {
+	int in[2], out[2], err[2];
+};
+#define PIPES_INIT                                                             \
+	{                                                                      \
+		.in = { -1, -1 }, .out = { -1, -1 }, .err = { -1, -1 }         \
+	}
+
+static void close_pipe(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void close_pipes(struct pipes *pipes)
+{
+	for (int i = 0; i < 2; i++) {
+		close_pipe(&pipes->in[i]);
+		close_pipe(&pipes->out[i]);
+		close_pipe(&pipes->err[i]);
+	}
+}
+
+static pid_t start(const struct spawn_run *run, struct pipes *pipes,
+		   struct err *err)
+{
+	struct spawn spawn = SPAWN_INIT;
+	pid_t pid;
+
+	if (pipe2(pipes->out, O_CLOEXEC) || pipe2(pipes->err, O_CLOEXEC) ||
+	    (run->lifeline && pipe2(pipes->in, O_CLOEXEC)))
+		return err_errno(err, "cannot start %s", name_of(run));
+	spawn.argv = run->argv;
+	spawn.env = run->env;
+	spawn.in = pipes->in[0];
+	spawn.out = pipes->out[1];
+	spawn.err = run->both ? pipes->out[1] : pipes->err[1];
+	spawn.data_max = run->data_max;
+	if (!run->lifeline)
+		spawn.death_signal =
+			run->death_signal ? run->death_signal : SIGTERM;
+	pid = spawn_start(&spawn, err);
+	close_pipe(&pipes->in[0]);
+	close_pipe(&pipes->out[1]);
+	close_pipe(&pipes->err[1]);
+	return pid;
+}
+
 int spawn_run(const struct spawn_run *run, struct strbuf *out, int *status,
 	      struct err *err)
 {
-	struct spawn spawn = SPAWN_INIT;
-	int out_pipe[2], err_pipe[2];
+	struct pipes __attribute__((cleanup(close_pipes))) pipes = PIPES_INIT;
 	int64_t deadline;
-	pid_t pid;
+	pid_t pid = start(run, &pipes, err);
 	int rc;
 
-	if (pipe2(out_pipe, O_CLOEXEC))
-		return err_errno(err, "cannot start %s", name_of(run));
-	if (pipe2(err_pipe, O_CLOEXEC)) {
-		err_errno(err, "cannot start %s", name_of(run));
-		close(out_pipe[0]);
-		close(out_pipe[1]);
+	if (pid < 0)
 		return -1;
-	}
-	spawn.argv = run->argv;
-	spawn.env = run->env;
-	spawn.out = out_pipe[1];
-	spawn.err = run->both ? out_pipe[1] : err_pipe[1];
-	spawn.data_max = run->data_max;
-	spawn.death_signal = run->death_signal ? run->death_signal : SIGTERM;
-	pid = spawn_start(&spawn, err);
-	close(out_pipe[1]);
-	close(err_pipe[1]);
-	if (pid < 0) {
-		close(out_pipe[0]);
-		close(err_pipe[0]);
-		return -1;
-	}
 	deadline = clock_monotonic_ms() + run->timeout_ms;
-	rc = pump(run, pid, out_pipe[0], err_pipe[0], deadline, out, err);
+	rc = pump(run, pid, steal_fd(&pipes.out[0]), steal_fd(&pipes.err[0]),
+		  deadline, out, err);
 	if (!rc)
 		rc = wait_end(run, pid, deadline, err);
 	if (rc || has_ended(pid))

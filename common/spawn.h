@@ -53,13 +53,20 @@ struct spawn_run {
 	int64_t data_max;   /* as in struct spawn */
 	int death_signal;   /* when the calling thread ends; 0: SIGTERM */
 	int64_t timeout_ms; /* from now; < 0 for ever. Else ERR_TIMED_OUT */
+	/*
+	 * Its stdin is a pipe that says nothing and ends with this run or with
+	 * this process, and there is no death signal: for a program that may
+	 * not be killed alone.
+	 */
+	bool lifeline;
 };
 
 /*
  * Run it to its end and append its stdout. *status is as waitpid(2) gives it
  * when 0 is returned; what a status other than 0 means is the caller's to
  * say. On any error the process group gets SIGTERM, after 5 s SIGKILL, and
- * is reaped. It gets its death_signal, too, if the calling thread ends.
+ * is reaped. It gets its death_signal, too, if the calling thread ends, where
+ * it has no lifeline.
  */
 MUST_CHECK int spawn_run(const struct spawn_run *run, struct strbuf *out,
 			 int *status, struct err *err);

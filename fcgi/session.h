@@ -6,9 +6,9 @@
 
 /*
  * A builder leads a session of its own. What is left in there when it has
- * ended is ended, too: SIGTERM, half a second, SIGKILL. Death signals alone do
- * not do it: bubblewrap sets that of its child late, and a child whose parent
- * was killed in between waits for it for ever (0.8, tried).
+ * ended is ended, too: SIGTERM, half a second, SIGKILL. Most of it hears a
+ * death signal or the end of a lifeline (common/spawn.h) besides; what is not
+ * ours to start, git's and Nix's own, hears none.
  *
  * The leader must not have been reaped, or its number might be another's.
  */

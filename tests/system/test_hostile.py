@@ -78,13 +78,6 @@ def evaluations():
             if "eval --json" in command]
 
 
-def evaluators():
-    """Those of Nix alone, without the sandbox around them."""
-    return [pid for pid, command in descendants().items()
-            if "eval --json" in command
-            and "bwrap" not in command.split()[0]]
-
-
 @pytest.mark.parametrize("name,message", [
     ("memory", "eval-memory"),
     ("noise", "max-build-log-size"),
@@ -118,8 +111,7 @@ def test_endless_evaluation(registry):
 def test_endless_evaluation_of_a_dead_builder(registry):
     """A builder that is killed leaves no evaluation behind."""
     waiting = Connection(registry.port, "GET", "/v2/endless/manifests/latest")
-    # Not bubblewrap alone: see docs/RELIABILITY.md for that moment.
-    wait_for("it evaluates", evaluators)
+    wait_for("it evaluates", evaluations)
     for pid in registry.builders():
         kill(pid, signal.SIGKILL)
     wait_for("the evaluation is ended", lambda: not evaluations())

@@ -7,10 +7,11 @@ import time
 
 from harness import nix
 from harness.process import Process, kill, wait_for
+from harness.registry import FLAKEHUB
 from harness.store import Store
 
 from . import shim
-from .arena import PATIENCE, Arena, below, ended
+from .arena import PATIENCE, Arena, below, children, command_of, ended
 
 
 def measure(arena):
@@ -107,6 +108,72 @@ def at_calls(directory, seed, rounds, program, **options):
         for _ in arena.rounds(rounds):
             with arena.round():
                 call_round(arena, faults, program, calls)
+    finally:
+        tally = arena.stop()
+    return tally
+
+
+def sandboxes(builder):
+    """bubblewrap's processes that a builder waits for. While it starts, a
+    process has the builder's own words."""
+    return [pid for pid in children(builder)
+            if (command_of(pid) or "").startswith("bwrap ")]
+
+
+def make_endless(folder):
+    """A nix that never ends, and hears no SIGTERM, while a file is there.
+    Returns the file."""
+    folder.mkdir()
+    flag = folder / "hang"
+    (folder / "nix").write_text(
+        f"#!/bin/sh\n[ -e {flag} ] && trap '' TERM && exec sleep 1000\n"
+        f"exec {nix.which('nix')} \"$@\"\n")
+    (folder / "nix").chmod(0o755)
+    return flag
+
+
+def sandbox_round(arena, flag, span):
+    """A builder of the keeper's, or one that was started by hand."""
+    arena.forget()
+    name = arena.chance.choice(arena.names)
+    by_hand = connection = None
+    flag.touch()
+    if arena.chance.random() < 0.5:
+        by_hand = Process([*arena.prefix, FLAKEHUB, "--config",
+                           arena.registry.config, "build", name],
+                          arena.directory / "build.log",
+                          env=arena.registry.environment)
+    else:
+        connection = arena.ask(name)
+    builder = wait_for("bubblewrap", lambda: [
+        pid for pid in ([by_hand.pid] if by_hand else
+                        arena.victims("builder")) if sandboxes(pid)],
+        PATIENCE, 0.0005)[0]
+    time.sleep(arena.chance.uniform(0, span))
+    arena.tally.faults += 1
+    kill(builder, signal.SIGKILL)
+    if by_hand:
+        by_hand.popen.wait()
+    arena.answer(name, connection)
+    arena.settle()
+    flag.unlink()
+    arena.recovered([name])
+
+
+def at_sandbox(directory, seed, rounds, **options):
+    """kill -9 of builders, under the keeper and by hand, in the milliseconds
+    in which bubblewrap starts."""
+    flag = make_endless(directory / "bin")
+    arena = Arena(directory, seed, "kill -9 builder as bwrap starts",
+                  environment=nix.environment(
+                      directory, path=f"{flag.parent}:/usr/sbin:/usr/bin:"
+                                      "/sbin:/bin"), **options)
+    try:
+        with arena.round():
+            arena.learn()
+        for _ in arena.rounds(rounds):
+            with arena.round():
+                sandbox_round(arena, flag, 0.03)
     finally:
         tally = arena.stop()
     return tally

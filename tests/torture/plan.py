@@ -29,6 +29,7 @@ FAULTS = {
     "kill builder, nginx": _kill("builder", 50, 1, "nginx"),
     "kill builder at a call": Fault(
         functools.partial(kills.at_calls, program=shim.BUILDER), 250, 3),
+    "kill builder, bwrap": Fault(kills.at_sandbox, 100, 1),
     "kill responder": _kill("responder", 100),
     "kill responder at a call": Fault(
         functools.partial(kills.at_calls, program=shim.RESPONDER), 150, 2),

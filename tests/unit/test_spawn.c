@@ -98,6 +98,51 @@ static void test_what_is_left(void **state)
 	assert_true(WIFSIGNALED(status));
 }
 
+static void pass_on(void *arg, const char *data, size_t len)
+{
+	const int *fd = arg;
+
+	assert_int_equal(write(*fd, data, len), len);
+}
+
+/* Whoever ran it is killed: it hears no signal, but the end of its stdin. */
+static void test_lifeline(void **state)
+{
+	const char *const argv[] = { "sh", "-c",
+				     "trap 'exit 1' TERM; echo $$ >&2; "
+				     "read -r line; exit 7",
+				     NULL };
+	char text[32] = "";
+	pid_t runner, program;
+	int fds[2], status;
+
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	runner = fork();
+	if (!runner) {
+		struct spawn_run r = { .argv = argv,
+				       .on_stderr = pass_on,
+				       .arg = &fds[1],
+				       .timeout_ms = -1,
+				       .lifeline = true };
+		autostrbuf out = STRBUF_INIT;
+		struct err err = ERR_INIT;
+
+		_exit(spawn_run(&r, &out, &status, &err) ? 2 : 3);
+	}
+	assert_true(read(fds[0], text, sizeof(text) - 1) > 0);
+	program = (pid_t)strtol(text, NULL, 10);
+	assert_true(program > 0);
+	assert_int_equal(kill(runner, SIGKILL), 0);
+	assert_int_equal(waitpid(runner, &status, 0), runner);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(waitpid(program, &status, 0), program);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 7);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /* Of stderr, and of memory. */
 static void test_more_limits(void **state)
 {
@@ -262,6 +307,7 @@ int main(void)
 		cmocka_unit_test(test_output),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_what_is_left),
+		cmocka_unit_test(test_lifeline),
 		cmocka_unit_test(test_more_limits),
 		cmocka_unit_test(test_no_such_program),
 		cmocka_unit_test(test_clean_child),
