@@ -7,6 +7,7 @@
 #include "common/composition.h"
 #include "common/imagework.h"
 #include "common/json.h"
+#include "common/log.h"
 
 #include "common/banned.h"
 
@@ -81,12 +82,38 @@ static int evaluate_again(struct image_work *work, const struct record *record,
 	return 0;
 }
 
+/*
+ * Nothing holds the derivation, nor the source that it is evaluated from,
+ * until it is realised. *was_collected: one of them went meanwhile.
+ */
+static int build_again(struct image_work *work, const struct record *record,
+		       const char *root, struct strbuf *path,
+		       bool *was_collected, struct err *err)
+{
+	autojson *drv_path = NULL;
+
+	strbuf_reset(path);
+	if (evaluate_again(work, record, &drv_path, err)) {
+		*was_collected = strstr(err->msg, "/nix/store/") != NULL &&
+				 strstr(err->msg, "No such file") != NULL;
+		return -1;
+	}
+	if (nix_realise_output(&work->nix, json_object_get_string(drv_path),
+			       record->output, root, path, err)) {
+		*was_collected =
+			access(json_object_get_string(drv_path), F_OK) != 0;
+		return -1;
+	}
+	return 0;
+}
+
 /* Have the output of a record in the store again. */
 static int realise_again(struct image_work *work, const struct record *record,
 			 const char *root, struct err *err)
 {
-	autojson *drv_path = NULL;
 	autostrbuf path = STRBUF_INIT;
+	bool was_collected = true;
+	int rc = -1;
 
 	if (!access(record->output_path, F_OK) &&
 	    !nix_realise_path(&work->nix, record->output_path, root, err))
@@ -98,9 +125,15 @@ static int realise_again(struct image_work *work, const struct record *record,
 			       record->output_path,
 			       record->reason ? record->reason : "it says so");
 	image_work_phase(work, "building again");
-	if (evaluate_again(work, record, &drv_path, err) ||
-	    nix_realise_output(&work->nix, json_object_get_string(drv_path),
-			       record->output, root, &path, err))
+	for (int i = 1; rc && was_collected && i <= IMAGE_ATTEMPTS; i++) {
+		was_collected = false;
+		rc = build_again(work, record, root, &path, &was_collected,
+				 err);
+		if (was_collected)
+			log_event(LOG_LEVEL_WARN, "event", "collected", "msg",
+				  err->msg, NULL);
+	}
+	if (rc)
 		return -1;
 	if (strcmp(path.buf, record->output_path))
 		return err_set(err, ERR_REFUSED,

@@ -8,6 +8,7 @@
 #include "common/imagework.h"
 #include "common/flakeref.h"
 #include "common/lease.h"
+#include "common/log.h"
 #include "common/resolve.h"
 
 #include "common/banned.h"
@@ -154,9 +155,6 @@ static int resolve_and_build(struct image_work *work, const char *root,
 	return build_pinned(work, &pin, head, err);
 }
 
-/* What Nix's garbage collector took from under us is made anew so often. */
-#define ATTEMPTS 3
-
 int image_build_tag(struct image_work *work, struct image_head *head,
 		    struct err *err)
 {
@@ -166,10 +164,13 @@ int image_build_tag(struct image_work *work, struct image_head *head,
 	if (rc)
 		return rc < 0 ? -1 : 0;
 	work->was_collected = true;
-	for (int i = 1; work->was_collected && i <= ATTEMPTS; i++) {
+	for (int i = 1; work->was_collected && i <= IMAGE_ATTEMPTS; i++) {
 		work->was_collected = false;
 		/* It takes a call of Nix's, for what happens once a month. */
 		rc = resolve_and_build(work, i > 1 ? root : NULL, head, err);
+		if (work->was_collected)
+			log_event(LOG_LEVEL_WARN, "event", "collected", "msg",
+				  err->msg, NULL);
 	}
 	unlink(root);
 	return rc;

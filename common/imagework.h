@@ -11,6 +11,13 @@
 #include "common/record.h"
 
 /*
+ * What Nix's garbage collector took from under us is made anew so often:
+ * nothing holds what an evaluation makes until it is realised, and there are
+ * collectors that never rest.
+ */
+#define IMAGE_ATTEMPTS 10
+
+/*
  * What one image_build() carries along, for the modules behind image.h.
  */
 struct image_work {

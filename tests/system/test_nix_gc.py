@@ -24,6 +24,32 @@ def store(directory):
     namespace.stop()
 
 
+WRAPPER = """#!/bin/sh
+# nix, and a collection right after its first four evaluations.
+nix=/usr/bin/nix
+"$nix" "$@"
+status=$?
+case " $* " in *" eval "*)
+	echo . >>"{count}"
+	if [ "$(wc -l <"{count}")" -le 4 ]; then
+		nix-collect-garbage >&2
+	fi
+esac
+exit $status
+"""
+
+
+def wrapped(wrapper, directory):
+    """The environment with the wrapper for nix, and the file that has a line
+    for each evaluation."""
+    folder, count = directory / "wrappers", directory / "count"
+    folder.mkdir()
+    (folder / "nix").write_text(wrapper.format(count=count))
+    (folder / "nix").chmod(0o755)
+    return nix.environment(
+        directory, path=f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin"), count
+
+
 def pull(registry, name, reference="latest"):
     manifest, reply = registry.manifest(name, reference)
     for part in [manifest["config"], *manifest["layers"]]:
@@ -70,13 +96,17 @@ FLAKE = """{ outputs = { self }: { packages.x86_64-linux."2048.if" =
 
 def test_output_is_gone(store, make_registry, directory):
     """The image of a digest is evaluated and built again, by a name that is
-    no identifier of Nix's."""
+    no identifier of Nix's, and though the derivation is collected in between,
+    again and again."""
     flake = directory / "flake"
     flake.mkdir()
     (flake / "flake.nix").write_text(FLAKE.replace("SALT", str(directory)))
     bare = Repository(flake).bare(directory / "r.git")
-    registry = make_registry(f"git+file://{bare}", settings=[PLAIN],
-                             prefix=store.prefix)
+    environment, count = wrapped(WRAPPER, directory)
+    count.write_text(".\n" * 4)
+    registry = make_registry(f"git+file://{bare}",
+                             settings=[PLAIN, "sandbox-eval = no"],
+                             prefix=store.prefix, environment=environment)
     digest = pull(registry, "2048.if")
     output, = outputs(store, registry)
     for file in [*blobs(registry.cache).values(),
@@ -84,7 +114,9 @@ def test_output_is_gone(store, make_registry, directory):
         file.unlink()
     store.collect()
     assert store.run("test", "-e", output).status == 1
+    count.write_text("")
     assert pull(registry, "2048.if", digest) == digest
+    assert count.read_text().count(".") == 5
     assert_whole(registry.cache)
 
 
@@ -142,32 +174,13 @@ def test_collected_under_load(store, make_registry, fresh):
     assert_whole(registry.cache)
 
 
-WRAPPER = """#!/bin/sh
-# nix, and a collection right after its first evaluations.
-nix=/usr/bin/nix
-"$nix" "$@"
-status=$?
-case " $* " in *" eval "*)
-	echo . >>"{count}"
-	if [ "$(wc -l <"{count}")" -le 2 ]; then
-		nix-collect-garbage >&2
-	fi
-esac
-exit $status
-"""
-
-
 def pull_through(wrapper, store, make_registry, fresh, directory):
     """hello is pulled, with the wrapper for nix: the registry, and the file
     that has a dot for each evaluation."""
-    folder, count = directory / "wrappers", directory / "count"
-    folder.mkdir()
-    (folder / "nix").write_text(wrapper.format(count=count))
-    (folder / "nix").chmod(0o755)
+    environment, count = wrapped(wrapper, directory)
     registry = make_registry(
         fresh(), settings=[PLAIN, "sandbox-eval = no"],
-        prefix=store.prefix, environment=nix.environment(
-            directory, path=f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin"))
+        prefix=store.prefix, environment=environment)
     pull(registry, "hello")
     return registry, count
 
@@ -177,7 +190,7 @@ def test_collected_between_evaluation_and_build(store, make_registry, fresh,
     """The derivation is gone when it is to be built."""
     registry, count = pull_through(WRAPPER, store, make_registry, fresh,
                                    directory)
-    assert count.read_text().count(".") == 3
+    assert count.read_text().count(".") == 5
     assert_whole(registry.cache)
 
 
