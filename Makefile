@@ -173,7 +173,8 @@ valgrind-system: all
 
 # Which lines of common/ and fcgi/ the unit and the system tests run. Counted
 # are programs that end by themselves; those of other users may count, too.
-# Left out is what tries clients, not us, and what takes ten minutes.
+# Left out is what tries clients, not us, what takes ten minutes, and torture,
+# most of whose processes are killed.
 coverage:
 	scripts/install-deps check
 	find build-coverage -name '*.gcda' -delete 2>/dev/null || true
@@ -184,7 +185,8 @@ coverage:
 	FLAKEHUB_BUILD=build-coverage $(PYTHON) -m pytest -q \
 		-p no:cacheprovider -n 3 tests/system \
 		--ignore tests/system/test_long.py \
-		--ignore tests/system/test_pull.py; \
+		--ignore tests/system/test_pull.py \
+		--ignore tests/system/test_torture.py; \
 	status=$$?; scripts/coverage build-coverage && exit $$status
 
 # Programs of the benchmark; bench/README.md says what it does and prints.
