@@ -155,7 +155,8 @@ VALGRIND ?= valgrind -q --error-exitcode=9 --leak-check=full \
 	--errors-for-leak-kinds=definite,indirect
 valgrinds := $(filter-out valgrind-spawn,$(patsubst \
 	$(BUILD)/unit/test_%,valgrind-%,$(units)))
-valgrinds_slow := $(addprefix valgrind-,compression imageconfig layer \
+valgrinds_slow := $(addprefix valgrind-,compression imageconfig imageindex \
+	imageremake layer \
 	layertar pattern plan planhistory)
 valgrind: $(valgrinds)
 valgrind-fast: $(filter-out $(valgrinds_slow),$(valgrinds))

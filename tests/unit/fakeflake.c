@@ -164,23 +164,22 @@ static void add_flake(const struct fakeflake *f)
 
 void fakeflake_init(struct fakeflake *f, const char *settings)
 {
-	autofree char *bin = NULL, *say = NULL, *store = NULL, *cache = NULL;
+	autofree char *bin = NULL, *say = NULL, *cache = NULL;
 	autofree char *text = NULL;
 	struct err err = ERR_INIT;
 
 	*f = (struct fakeflake){ .dir = scratch_make(), .cache = CACHE_INIT };
 	bin = xasprintf("%s/bin", f->dir);
 	say = xasprintf("%s/say", f->dir);
-	store = xasprintf("%s/store", f->dir);
+	f->store = xasprintf("%s/store", f->dir);
 	cache = xasprintf("%s/cache", f->dir);
 	text = xasprintf("sandbox-eval = no\n"
 			 "%s[flake]\nurl = " FAKE_URL "\n",
 			 settings);
 	scratch_mkdir(bin);
 	scratch_mkdir(say);
-	scratch_mkdir(store);
-	/* Kept by it. */
-	store_set_real_dir(steal_ptr(&store));
+	scratch_mkdir(f->store);
+	store_set_real_dir(f->store);
 	fakeprogram_use(bin);
 	add_program(f, bin, "nix", NIX);
 	add_program(f, bin, "nix-store", NIX_STORE);
@@ -200,6 +199,8 @@ void fakeflake_release(struct fakeflake *f)
 {
 	cache_release(&f->cache);
 	settings_release(&f->settings);
+	store_set_real_dir(STORE_DIR);
+	free(f->store);
 	scratch_remove(f->dir);
 }
 

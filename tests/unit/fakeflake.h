@@ -21,7 +21,7 @@
 #define FAKE_URL    "git+https://example.org/infra"
 
 struct fakeflake {
-	char *dir;
+	char *dir, *store;
 	struct cache cache;
 	struct settings settings;
 	struct repository_name name;

@@ -24,6 +24,7 @@ void fakeprogram_use(const char *folder)
 {
 	/* putenv(3) keeps the string. */
 	static char *path;
+	autofree char *before = path;
 
 	path = xasprintf("PATH=%s:/usr/bin:/bin", folder);
 	assert_int_equal(putenv(path), 0);

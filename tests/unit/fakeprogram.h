@@ -12,7 +12,7 @@
 void fakeprogram_write(const char *folder, const char *name,
 		       const char *script);
 
-/* Look for programs in folder first; once a program. */
+/* Look for programs in folder first. */
 void fakeprogram_use(const char *folder);
 
 #endif

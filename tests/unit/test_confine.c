@@ -20,7 +20,12 @@ static struct cache cache;
 /* putenv(3) keeps what it is given, as long as the program runs. */
 static void set(const char *pair)
 {
-	assert_int_equal(putenv(xstrdup(pair)), 0);
+	static char *kept[32];
+	static size_t nr;
+
+	assert_true(nr < ARRAY_SIZE(kept));
+	kept[nr] = xstrdup(pair);
+	assert_int_equal(putenv(kept[nr++]), 0);
 }
 
 static int setup(void **state)
