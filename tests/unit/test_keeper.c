@@ -20,7 +20,7 @@
 
 #include "common/banned.h"
 
-#define SETTINGS "[flake]\nurl = github:me/infra\n"
+#define SETTINGS "error-max-age = 1h\n[flake]\nurl = github:me/infra\n"
 
 struct fixture {
 	char *dir, *path, *flakehub;
@@ -133,9 +133,12 @@ static void check_answer(int fd, const char *says)
 		fail_msg("not '%s': %s", says, text.buf);
 }
 
-static void ask_image(const struct fixture *f, const char *says)
+static void ask_image(const struct fixture *f, const char *name,
+		      const char *says)
 {
-	check_answer(fcgiclient_ask(f->path, "/v2/a/manifests/latest"), says);
+	autofree char *uri = xasprintf("/v2/%s/manifests/latest", name);
+
+	check_answer(fcgiclient_ask(f->path, uri), says);
 }
 
 static void test_builders(void **state)
@@ -143,14 +146,19 @@ static void test_builders(void **state)
 	struct fixture *f = *state;
 
 	start(f, NULL);
-	ask_image(f, "the builder ended with status 127");
+	ask_image(f, "a", "the builder ended with status 127");
 	fakeprogram_write(f->dir, "flakehub", "echo \"told: $*\" >&2; exit 7");
-	ask_image(f, "the builder ended with status 7 and did not say why");
+	ask_image(f, "b", "the builder ended with status 7 and did not say");
 	wait_for_log(f, "told: build --config /nonexistent/flakehub.conf "
-			"--lazy a:latest");
+			"--lazy b:latest");
 	wait_for_log(f, "event=built");
 	fakeprogram_write(f->dir, "flakehub", "kill -9 $$");
-	ask_image(f, "the builder was killed by signal 9");
+	ask_image(f, "c", "the builder was killed by signal 9");
+	/* What it could not write down is remembered, a kill is not. */
+	fakeprogram_write(f->dir, "flakehub", "exit 5");
+	ask_image(f, "a", "the builder ended with status 127");
+	ask_image(f, "b", "the builder ended with status 7");
+	ask_image(f, "c", "the builder ended with status 5");
 	kill(f->pid, SIGTERM);
 	assert_int_equal(wait_for_end(f), 0);
 }
@@ -163,8 +171,8 @@ static void test_full(void **state)
 	f->settings.max_builds = 0;
 	f->settings.max_queue = 0;
 	start(f, NULL);
-	ask_image(f, "too many builds are under way");
-	ask_image(f, "too many builds are under way");
+	ask_image(f, "a", "too many builds are under way");
+	ask_image(f, "a", "too many builds are under way");
 	kill(f->pid, SIGTERM);
 	assert_int_equal(wait_for_end(f), 0);
 }
