@@ -134,11 +134,13 @@ class Calls:
     def own(self):
         """Seconds of a command that are neither Nix's nor the builder's, but
         the wrapper's: of true with it and without, in turn."""
-        wrapped = shutil.copy(PROGRAMS / "calls", self.folder / "true")
+        wrapped = self.folder / "true"
+        shutil.copy(PROGRAMS / "calls", wrapped)
         more = []
         for _ in range(20):
             bare = seconds(run, "/usr/bin/true")
-            more.append(seconds(run, wrapped, env={"PATH": self.path}) - bare)
+            more.append(seconds(lambda: run(
+                wrapped, env={"PATH": self.path})) - bare)
         wrapped.unlink()
         self.clear()
         return statistics.median(more)
