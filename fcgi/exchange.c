@@ -217,7 +217,8 @@ static void finish(struct exchange *exchange, const struct response *response)
 	write_response(&reply, &exchange->request, response);
 	log_exchange(exchange, response->status, response->length);
 	reply_end(&reply);
-	if (reply.has_failed)
+	/* nginx drops the connection when it is told to send the file. */
+	if (reply.has_failed || response->length < 0)
 		exchange->fcgi.keepConnection = 0;
 	release(exchange);
 }
