@@ -155,7 +155,7 @@ static void test_failure_that_cannot_be_recorded(void **state)
 	check_fails(f, "latest", ERR_NIX, "builder failed");
 }
 
-/* Nix's garbage collector took the derivation: three times, then no more. */
+/* Nix's garbage collector took the derivation: so often, then no more. */
 static void test_collected(void **state)
 {
 	struct fakeflake *f = *state;
@@ -163,7 +163,8 @@ static void test_collected(void **state)
 	fakeflake_fails(f, "output.hello", "error: path is not valid\n");
 	check_fails(f, "latest", ERR_NIX, "not valid");
 	assert_int_equal(access(FAKE_DRV, F_OK), -1);
-	assert_int_equal(fakeflake_asked(f, "nix-store --realise"), 3);
+	assert_int_equal(fakeflake_asked(f, "nix-store --realise"),
+			 IMAGE_ATTEMPTS);
 }
 
 /* What the flake lacks is unknown; what Nix lacks later is an error. */
