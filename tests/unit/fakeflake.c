@@ -188,6 +188,8 @@ void fakeflake_init(struct fakeflake *f, const char *settings)
 	    cache_open(&f->cache, cache, CACHE_WRITE, &err) ||
 	    repository_name_parse(&f->name, "hello", 5, &err))
 		fail_msg("%s", err.msg);
+	/* Until exec(3) a limit would be a sanitizer's, too. */
+	f->settings.eval_memory = 0;
 	f->build = (struct image_build){ .settings = &f->settings,
 					 .cache = &f->cache,
 					 .name = &f->name,
