@@ -31,10 +31,13 @@ IMAGES = 40
 def children(pid):
     """Of all its threads. Who looks for what lives for a moment cannot look
     through all processes."""
-    found = []
-    for file in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            found += [int(word) for word in file.read_text().split()]
+    found, folder = [], f"/proc/{pid}/task"
+    # A process that ends meanwhile has no folder, or none of a thread.
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(folder):
+            with contextlib.suppress(OSError):
+                text = pathlib.Path(f"{folder}/{thread}/children").read_text()
+                found += [int(word) for word in text.split()]
     return found
 
 
