@@ -24,8 +24,9 @@ void fakeprogram_use(const char *folder)
 {
 	/* putenv(3) keeps the string. */
 	static char *path;
-	autofree char *before = path;
+	char *before = path;
 
 	path = xasprintf("PATH=%s:/usr/bin:/bin", folder);
 	assert_int_equal(putenv(path), 0);
+	free(before);
 }
