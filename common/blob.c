@@ -92,6 +92,27 @@ int cache_open_blob(const struct cache *cache, const struct digest *digest,
 	return steal_fd(&fd);
 }
 
+int cache_read_blob(const struct cache *cache, const struct digest *digest,
+		    size_t max, struct strbuf *out, struct err *err)
+{
+	char path[CACHE_BLOB_FILE_SIZE];
+	struct stat st;
+	uint64_t size;
+	size_t start = out->len;
+	autoclose int fd = -1;
+	bool is_memo = cache->memo && look(cache, digest, path, &st);
+
+	if (is_memo && memo_get(cache->memo, path, &st, out))
+		return 0;
+	fd = cache_open_blob(cache, digest, &size, err);
+	if (fd < 0 || strbuf_read_file(out, fd, size, max, "a blob", err))
+		return -1;
+	if (is_memo)
+		memo_put(cache->memo, path, &st, out->buf + start,
+			 out->len - start);
+	return 0;
+}
+
 int blob_begin(struct blob_writer *writer, const struct cache *cache,
 	       struct err *err)
 {

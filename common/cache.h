@@ -83,6 +83,10 @@ bool cache_use_blob(const struct cache *cache, const struct digest *digest,
 MUST_CHECK int cache_open_blob(const struct cache *cache,
 			       const struct digest *digest, uint64_t *size,
 			       struct err *err);
+/* Append a small blob, or what the cache's memo has of it. ERR_UNKNOWN. */
+MUST_CHECK int cache_read_blob(const struct cache *cache,
+			       const struct digest *digest, size_t max,
+			       struct strbuf *out, struct err *err);
 /* "sha256/ab/abcd…", a blob's file below CACHE/blobs/. Returns out. */
 #define CACHE_BLOB_PATH_SIZE 80
 const char *cache_blob_path(const struct digest *digest,

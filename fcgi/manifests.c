@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <stdint.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/index.h"
@@ -14,22 +13,21 @@
 struct standing {
 	const struct flake_settings *flake;
 	struct image_head image;
-	int fd; /* its manifest, where it was opened to be read, else -1 */
-	uint64_t size;
-	int64_t age; /* seconds since it was last found to be so */
+	struct strbuf body; /* its manifest, where that is to be sent */
+	int64_t age;	    /* seconds since it was last found to be so */
 	bool is_there;
 	bool is_fixed; /* a digest or a revision: never older than fresh */
 };
 
-static void close_standing(struct standing *standing)
+static void standing_release(struct standing *standing)
 {
-	cleanup_close(&standing->fd);
+	strbuf_release(&standing->body);
 }
 
-#define autostanding __attribute__((cleanup(close_standing))) struct standing
+#define autostanding __attribute__((cleanup(standing_release))) struct standing
 
 /*
- * Open the image's manifest, or see that it is there. Who opens it has it,
+ * Read the image's manifest, or see that it is there. Who has read it has it,
  * whatever `flakehub verify` or gc do in the meantime.
  */
 static int find_manifest(const struct service *service, const struct call *call,
@@ -43,9 +41,8 @@ static int find_manifest(const struct service *service, const struct call *call,
 			cache_has_blob(service->cache, digest, NULL);
 		return 0;
 	}
-	standing->fd =
-		cache_open_blob(service->cache, digest, &standing->size, &why);
-	standing->is_there = standing->fd >= 0;
+	standing->is_there = !cache_read_blob(
+		service->cache, digest, MANIFEST_MAX, &standing->body, &why);
 	/* A link or a FIFO in its place is none. */
 	if (standing->is_there || why.code == ERR_UNKNOWN ||
 	    !cache_has_blob(service->cache, digest, NULL))
@@ -113,24 +110,21 @@ static bool is_fresh_for(const struct standing *standing, int64_t more_s)
 	       (standing->is_fixed || standing->age < max_age + more_s);
 }
 
+/* The manifest, if it has not been read yet. */
 static int read_body(const struct service *service, struct standing *standing,
-		     struct response *response, struct err *err)
+		     struct err *err)
 {
 	const struct descriptor *manifest = &standing->image.manifest;
 
-	if (standing->fd < 0)
-		standing->fd =
-			cache_open_blob(service->cache, &manifest->digest,
-					&standing->size, err);
-	if (standing->fd < 0 ||
-	    strbuf_read_file(&response->body, standing->fd, standing->size,
-			     MANIFEST_MAX, "a manifest", err))
+	if (!standing->body.len &&
+	    cache_read_blob(service->cache, &manifest->digest, MANIFEST_MAX,
+			    &standing->body, err))
 		return -1;
-	if (response->body.len != manifest->size)
+	if (standing->body.len != manifest->size)
 		return err_set(err, ERR_SYSTEM,
 			       "the cache's manifest has %zu bytes and not "
 			       "those of its record",
-			       response->body.len);
+			       standing->body.len);
 	return 0;
 }
 
@@ -141,15 +135,15 @@ static int read_body(const struct service *service, struct standing *standing,
 static int choose_first(const struct service *service, const struct call *call,
 			struct standing *standing, struct err *err)
 {
-	autoresponse text = RESPONSE_INIT;
+	const struct strbuf *body = &standing->body;
 	autoindex index = IMAGE_INDEX_INIT;
 
-	if (read_body(service, standing, &text, err) ||
-	    index_parse(&index, text.body.buf, text.body.len, "an index", err))
+	if (read_body(service, standing, err) ||
+	    index_parse(&index, body->buf, body->len, "an index", err))
 		return -1;
 	if (!index.nr)
 		return err_set(err, ERR_MALFORMED, "an index is empty");
-	close(steal_fd(&standing->fd));
+	strbuf_reset(&standing->body);
 	return cache_get_record(service->cache, &call->target->name,
 				&index.members[0].manifest.digest,
 				&standing->image, NULL, err);
@@ -185,9 +179,12 @@ static enum answer send_image(const struct service *service,
 		return ANSWER_NOW;
 	response_field(response, "Content-Type", "%s", type);
 	response->length = (int64_t)manifest->size;
-	if (!call->request->head &&
-	    read_body(service, standing, response, &err))
+	if (call->request->head)
+		return ANSWER_NOW;
+	if (read_body(service, standing, &err))
 		return endpoint_cache_failed(call, &err, response);
+	response->body = standing->body;
+	standing->body = (struct strbuf)STRBUF_INIT;
 	return ANSWER_NOW;
 }
 
@@ -257,7 +254,7 @@ static enum answer nothing_known(const struct call *call,
 enum answer manifest_answer(const struct service *service, struct call *call,
 			    struct response *response)
 {
-	autostanding standing = { .fd = -1 };
+	autostanding standing = { .body = STRBUF_INIT };
 	struct failure record;
 	const struct err *failure;
 	struct err err = ERR_INIT;

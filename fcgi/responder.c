@@ -28,8 +28,8 @@
 #define KEPT_MAX	  256
 /* For those whose wait has ended: a thousand at once, when a build ends. */
 #define RESUMERS	  2
-/* Records of the images that are pulled most: three hundred or so. */
-#define MEMO_SIZE	  (512 * 1024)
+/* Records and manifests of the images that are pulled most: fifty or so. */
+#define MEMO_SIZE	  (1024 * 1024)
 /* Enough for a few struct err on it, with a sanitizer's red zones. */
 #define STACK_SIZE	  (512 * 1024)
 /* Descriptors that are not those of parked exchanges. */
