@@ -6,6 +6,7 @@ tests/fixtures/hostile says what each of its packages tries."""
 import gzip
 import io
 import os
+import re
 import shutil
 import signal
 import tarfile
@@ -104,7 +105,9 @@ def test_endless_evaluation(registry):
     assert sorted(times)[25] < 0.25, times
     reply = waiting.reply()
     assert 400 <= reply.status < 500, str(reply)
-    assert "20 s" in reply.error()[1] or "19 s" in reply.error()[1]
+    # What asking for the flake has left of them.
+    assert re.search(r"did not end within [12]?\d s", reply.error()[1]), \
+        str(reply)
     wait_for("the evaluation is ended", lambda: not evaluations())
 
 
