@@ -2,9 +2,11 @@
 """Images in files, as other programs write them."""
 
 import gzip
+import io
 import json
 import os
 import shutil
+import tarfile
 
 from . import fetch
 from .process import run
@@ -146,3 +148,49 @@ def use_docker_types(layout, dest):
     index = json.loads((dest / "index.json").read_text())
     index["manifests"] = [changed(d) for d in index["manifests"]]
     (dest / "index.json").write_text(json.dumps(index))
+
+
+def go_tar(entries):
+    """What nix2container's writer makes of these: (name, mode, uid, data),
+    data None for a directory; names are short here."""
+    out = io.BytesIO()
+    for name, mode, owner, data in entries:
+        info = tarfile.TarInfo(name)
+        info.mode, info.uid, info.mtime = mode, owner, 1
+        info.uname = info.gname = "root"
+        info.type = tarfile.DIRTYPE if data is None else tarfile.REGTYPE
+        info.size = len(data or b"")
+        if data is None:
+            # tarfile puts a slash behind it: none here.
+            info.type = tarfile.REGTYPE
+        header = bytearray(info.tobuf(tarfile.USTAR_FORMAT))
+        if data is None:
+            header[156:157] = tarfile.DIRTYPE
+        header[329:337] = header[337:345] = b"0000000\0"
+        header[148:156] = b"        "
+        header[148:156] = b"%06o\0 " % sum(header)
+        out.write(header + (data or b"") + bytes(-len(data or b"") % 512))
+    return out.getvalue() + bytes(1024)
+
+
+def n2c_json(greeting_tar, blob, size=None, **more):
+    """nix2container's JSON of three layers: a layer-path, a greeting moved
+    to /etc, and busybox as a layer-path too."""
+    digest = fetch.digest(greeting_tar)
+    return json.dumps({
+        "version": 1, "arch": "amd64", "created": None,
+        "image-config": {"Entrypoint": ["/nix/store-busybox"],
+                         "Env": ["A=1"]},
+        "layers": [
+            {"digest": fetch.digest(blob), "size": 0,
+             "diff_ids": fetch.digest(gzip.decompress(blob)),
+             "mediatype": OCI + "layer.v1.tar+gzip",
+             "layer-path": "@busybox-layer@"},
+            {"digest": digest, "size": size or len(greeting_tar),
+             "diff_ids": digest, "mediatype": OCI + "layer.v1.tar",
+             "paths": [{"path": "@greeting@", "options": {
+                 "rewrite": {"regex": "^/nix/store/[^/]+$",
+                             "repl": "/etc/motd"},
+                 "perms": [{"regex": "greeting$", "mode": "0640",
+                            "uid": 7, "gid": 0}]}}],
+             "History": {"created_by": "greeting"}, **more}]})
