@@ -87,11 +87,8 @@ static int run(const struct invocation *invocation)
 	struct repository_name name;
 	struct reference reference;
 	struct err err = ERR_INIT;
-	int rc;
+	int rc = command_image(invocation, &name, &reference, &settings);
 
-	if (image_name_parse(&name, &reference, invocation->args[0], &err))
-		return command_usage(invocation->command, "%s", err.msg);
-	rc = command_settings(invocation, &settings);
 	if (rc)
 		return rc;
 	if (build_image(&settings, &name, &reference,

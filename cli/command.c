@@ -84,6 +84,17 @@ int command_settings(const struct invocation *invocation,
 	return err.code == ERR_MALFORMED ? EXIT_USAGE : EXIT_FAILED;
 }
 
+int command_image(const struct invocation *invocation,
+		  struct repository_name *name, struct reference *reference,
+		  struct settings *settings)
+{
+	struct err err = ERR_INIT;
+
+	if (image_name_parse(name, reference, invocation->args[0], &err))
+		return command_usage(invocation->command, "%s", err.msg);
+	return command_settings(invocation, settings);
+}
+
 void command_help(const struct command *command,
 		  const struct command_option *common)
 {

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "common/err.h"
+#include "common/reference.h"
 #include "common/settings.h"
 
 /*
@@ -80,5 +81,11 @@ void command_help(const struct command *command,
  */
 MUST_CHECK int command_settings(const struct invocation *invocation,
 				struct settings *settings);
+
+/* The same, after the image that the first argument names. */
+MUST_CHECK int command_image(const struct invocation *invocation,
+			     struct repository_name *name,
+			     struct reference *reference,
+			     struct settings *settings);
 
 #endif

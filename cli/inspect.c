@@ -304,11 +304,9 @@ static int run(const struct invocation *invocation)
 	const char *text = invocation->args[0];
 	autosettings settings = { 0 };
 	struct err err = ERR_INIT;
-	int rc;
+	int rc = command_image(invocation, &image.name, &image.reference,
+			       &settings);
 
-	if (image_name_parse(&image.name, &image.reference, text, &err) < 0)
-		return command_usage(invocation->command, "%s", err.msg);
-	rc = command_settings(invocation, &settings);
 	if (rc)
 		return rc;
 	if (find(&image, text, &settings, &err) < 0)

@@ -23,6 +23,8 @@ char *xstrndup(const char *s, size_t n)
 	__attribute__((returns_nonnull, malloc));
 char *xasprintf(const char *format, ...) PRINTF_LIKE(1, 2)
 	__attribute__((returns_nonnull));
+char *xvasprintf(const char *format, va_list ap)
+	__attribute__((returns_nonnull, format(printf, 1, 0)));
 
 /* Make room for one more element of an array that doubles as it grows. */
 #define ALLOC_GROW(array, nr, alloc)                                           \

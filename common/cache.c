@@ -106,10 +106,14 @@ static int write_version(const struct cache *cache, struct err *err)
 				 CACHEFILE_SYNC, err);
 }
 
-/* What a dead process left in tmp/ is of no use to anybody. */
-static void sweep_tmp(const struct cache *cache)
+/*
+ * Remove from a folder what is of no use to anybody, after a day: its process
+ * may be on another host of an NFS cache, or in another container.
+ */
+static void sweep(const struct cache *cache, const char *folder,
+		  bool (*is_left)(const char *name))
 {
-	int fd = openat(cache->fd, "tmp",
+	int fd = openat(cache->fd, folder,
 			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
@@ -121,43 +125,29 @@ static void sweep_tmp(const struct cache *cache)
 	}
 	while ((entry = readdir(dir))) {
 		struct stat st;
-		time_t now = time(NULL);
 
-		/* A day: the writer may be on another host of an NFS cache. */
-		if (entry->d_name[0] != '.' &&
-		    !fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
-		    now - st.st_mtime > 24 * 3600)
-			unlinkat(fd, entry->d_name, 0);
-	}
-	closedir(dir);
-}
-
-/* The GC roots of builders that were killed keep nothing any more. */
-static void sweep_roots(const struct cache *cache)
-{
-	static const char prefix[] = "builder.";
-	int fd = openat(cache->fd, "roots",
-			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	while ((entry = readdir(dir))) {
-		const char *pid = entry->d_name + sizeof(prefix) - 1;
-		struct stat st;
-
-		/* A day: its process may live in another container. */
-		if (!strncmp(entry->d_name, prefix, sizeof(prefix) - 1) &&
-		    kill((pid_t)strtol(pid, NULL, 10), 0) && errno == ESRCH &&
+		if (is_left(entry->d_name) &&
 		    !fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
 		    time(NULL) - st.st_mtime > 24 * 3600)
 			unlinkat(fd, entry->d_name, 0);
 	}
 	closedir(dir);
+}
+
+/* In tmp/ a process that died has left it. */
+static bool is_temporary(const char *name)
+{
+	return name[0] != '.';
+}
+
+/* A GC root of a builder that was killed. */
+static bool is_dead_root(const char *name)
+{
+	static const char prefix[] = "builder.";
+	size_t len = sizeof(prefix) - 1;
+
+	return !strncmp(name, prefix, len) &&
+	       kill((pid_t)strtol(name + len, NULL, 10), 0) && errno == ESRCH;
 }
 
 /* Those that make room where there is none for another file. */
@@ -195,8 +185,8 @@ static int prepare(const struct cache *cache, struct err *err)
 			return -1;
 	}
 	make_locks(cache);
-	sweep_tmp(cache);
-	sweep_roots(cache);
+	sweep(cache, "tmp", is_temporary);
+	sweep(cache, "roots", is_dead_root);
 	return 0;
 }
 

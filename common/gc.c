@@ -32,15 +32,12 @@ void gc_tell(const struct gc *gc, enum gc_kind kind, uint64_t bytes,
 {
 	autofree char *name = NULL;
 	va_list ap;
-	int n;
 
 	if (!gc->gone)
 		return;
 	va_start(ap, format);
-	n = vasprintf(&name, format, ap);
+	name = xvasprintf(format, ap);
 	va_end(ap);
-	if (n < 0)
-		abort();
 	gc->gone(gc->arg, kind, name, bytes);
 }
 

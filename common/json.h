@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/digest.h"
 #include "common/err.h"
 #include "common/strbuf.h"
 
@@ -55,6 +56,9 @@ MUST_CHECK int json_want_int(struct json_object *json, const char *key,
 			     int64_t *out, const char *name, struct err *err);
 MUST_CHECK int json_want_bool(struct json_object *json, const char *key,
 			      bool *out, const char *name, struct err *err);
+MUST_CHECK int json_need_digest(struct json_object *json, const char *key,
+				struct digest *out, const char *name,
+				struct err *err);
 MUST_CHECK int json_need_array(struct json_object *json, const char *key,
 			       struct json_object **out, const char *name,
 			       struct err *err);

@@ -121,6 +121,18 @@ int json_want_bool(struct json_object *json, const char *key, bool *out,
 	return 0;
 }
 
+int json_need_digest(struct json_object *json, const char *key,
+		     struct digest *out, const char *name, struct err *err)
+{
+	const char *text;
+
+	if (json_need_string(json, key, &text, name, err))
+		return -1;
+	if (digest_parse(out, text, strlen(text), err))
+		return err_wrap(err, "%s: key '%s'", name, key);
+	return 0;
+}
+
 int json_need_array(struct json_object *json, const char *key,
 		    struct json_object **out, const char *name, struct err *err)
 {

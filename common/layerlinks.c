@@ -146,28 +146,6 @@ static int heads_add_own(struct heads *heads, struct teller *teller,
 	return head_advance(head, teller, err);
 }
 
-/* The order in which a tree gives them: as utf8_compare(), '/' lowest. */
-static int compare_names(const char *a, const char *b)
-{
-	const char *end_a, *end_b;
-
-	/* Only at ASCII is it sure that both are between two characters. */
-	while (*a && *a == *b && !(*a & 0x80))
-		a++, b++;
-	end_a = a + strlen(a);
-	end_b = b + strlen(b);
-	while (a < end_a && b < end_b) {
-		uint32_t c = utf8_next(&a, end_a), d = utf8_next(&b, end_b);
-
-		if (c == d)
-			continue;
-		if (c == '/' || d == '/')
-			return c == '/' ? -1 : 1;
-		return c < d ? -1 : 1;
-	}
-	return (a < end_a) - (b < end_b);
-}
-
 /* The first in order; of those with the same name the first content's. */
 static struct head *heads_least(const struct heads *heads)
 {
@@ -178,7 +156,7 @@ static struct head *heads_least(const struct heads *heads)
 
 		if (head->entry &&
 		    (!least ||
-		     compare_names(head_name(head), head_name(least)) < 0))
+		     utf8_compare_paths(head_name(head), head_name(least)) < 0))
 			least = head;
 	}
 	return least;

@@ -129,18 +129,6 @@ void record_format(struct strbuf *out, const struct record *record)
 	strbuf_addch(out, '\n');
 }
 
-static int need_digest(struct json_object *json, const char *key,
-		       struct digest *digest, const char *name, struct err *err)
-{
-	const char *text;
-
-	if (json_need_string(json, key, &text, name, err))
-		return -1;
-	if (digest_parse(digest, text, strlen(text), err))
-		return err_wrap(err, "%s: key '%s'", name, key);
-	return 0;
-}
-
 static int read_layer(struct json_object *json, struct layer_input *input,
 		      struct layer *layer, const char *name, struct err *err)
 {
@@ -148,10 +136,10 @@ static int read_layer(struct json_object *json, struct layer_input *input,
 	const char *type;
 	struct json_object *in;
 
-	if (need_digest(json, "key", &layer->key, name, err) ||
-	    need_digest(json, "diffId", &layer->diff_id, name, err) ||
+	if (json_need_digest(json, "key", &layer->key, name, err) ||
+	    json_need_digest(json, "diffId", &layer->diff_id, name, err) ||
 	    json_need_int(json, "tarSize", &tar_size, name, err) ||
-	    need_digest(json, "digest", &layer->blob.digest, name, err) ||
+	    json_need_digest(json, "digest", &layer->blob.digest, name, err) ||
 	    json_need_int(json, "size", &size, name, err) ||
 	    json_need_string(json, "mediaType", &type, name, err) ||
 	    json_need_object(json, "input", &in, name, err))
@@ -215,7 +203,7 @@ static int read_fields(struct record *record, struct json_object *json,
 		if (text)
 			*text_of(record, field) = xstrdup(text);
 	}
-	if (need_digest(json, "identity", &record->identity, name, err) ||
+	if (json_need_digest(json, "identity", &record->identity, name, err) ||
 	    json_want_bool(json, "reproducible", &record->reproducible, name,
 			   err) ||
 	    json_want_bool(json, "lazy", &record->lazy, name, err) ||

@@ -64,22 +64,10 @@ static int open_archive(struct source *source,
 	return 0;
 }
 
-static int config(const struct source *source, const struct layer *layers,
-		  struct strbuf *out, struct err *err)
-{
-	strbuf_addstr(out, source->data);
-	return 0;
-}
-
-static void release(struct source *source)
-{
-	free(source->data);
-}
-
 const struct source_kind source_archive = {
 	.name = "docker-archive",
 	.matches = matches,
 	.open = open_archive,
-	.config = config,
-	.release = release,
+	.config = source_own_config,
+	.release = source_free_own_config,
 };

@@ -77,19 +77,6 @@ static int matches(const struct source_output *output, struct err *err)
 	return read_json(&json, output->path, err);
 }
 
-/* A digest at a key. */
-static int need_digest(struct json_object *json, const char *key,
-		       struct digest *digest, const char *name, struct err *err)
-{
-	const char *text;
-
-	if (json_need_string(json, key, &text, name, err))
-		return -1;
-	if (digest_parse(digest, text, strlen(text), err))
-		return err_wrap(err, "%s: key '%s'", name, key);
-	return 0;
-}
-
 static int find(const struct opening *o, const char *path, size_t *index,
 		const char *name, struct err *err)
 {
@@ -205,8 +192,8 @@ static int add_layer(struct opening *o, struct json_object *json,
 	const char *type, *path = NULL;
 	int64_t size = 0;
 
-	if (need_digest(json, "digest", &layer->blob.digest, name, err) ||
-	    need_digest(json, "diff_ids", &layer->diff_id, name, err) ||
+	if (json_need_digest(json, "digest", &layer->blob.digest, name, err) ||
+	    json_need_digest(json, "diff_ids", &layer->diff_id, name, err) ||
 	    json_need_string(json, "mediatype", &type, name, err) ||
 	    json_want_int(json, "size", &size, name, err) ||
 	    json_want_string(json, "layer-path", &path, name, err) ||
@@ -361,22 +348,10 @@ static int open_image(struct source *source, const struct source_output *output,
 	return fill(&o, json, err);
 }
 
-static int config(const struct source *source, const struct layer *layers,
-		  struct strbuf *out, struct err *err)
-{
-	strbuf_addstr(out, source->data);
-	return 0;
-}
-
-static void release(struct source *source)
-{
-	free(source->data);
-}
-
 const struct source_kind source_n2c = {
 	.name = "nix2container",
 	.matches = matches,
 	.open = open_image,
-	.config = config,
-	.release = release,
+	.config = source_own_config,
+	.release = source_free_own_config,
 };

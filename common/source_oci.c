@@ -249,8 +249,14 @@ static int fill_image(struct source *source, const struct layout *layout,
 	return 0;
 }
 
-static int read_image(struct source *source, const struct layout *layout,
-		      const struct descriptor *d, struct err *err)
+typedef int filler(struct source *source, const struct layout *layout,
+		   enum media_type media_type, struct strbuf *text,
+		   struct json_object *json, const char *name, struct err *err);
+
+/* Read a manifest or an index, and fill the source with it. */
+static int read_manifest(struct source *source, const struct layout *layout,
+			 const struct descriptor *d, filler *fill,
+			 struct err *err)
 {
 	char blob[BLOB_NAME_SIZE];
 	autofree char *name =
@@ -260,8 +266,7 @@ static int read_image(struct source *source, const struct layout *layout,
 
 	if (read_document(layout, d, MANIFEST_MAX, &text, &json, err))
 		return -1;
-	return fill_image(source, layout, d->media_type, &text, json, name,
-			  err);
+	return fill(source, layout, d->media_type, &text, json, name, err);
 }
 
 /* Of a list of manifests: each is an image, none is there twice. */
@@ -292,8 +297,8 @@ static int add_members(struct source *source, const struct layout *layout,
 				       "%s: media type %s: expected an "
 				       "image manifest",
 				       name, type);
-		if (read_image(&source->members[source->nr_members++], layout,
-			       &d, err))
+		if (read_manifest(&source->members[source->nr_members++],
+				  layout, &d, fill_image, err))
 			return -1;
 	}
 	if (nr)
@@ -314,21 +319,6 @@ static int fill_index(struct source *source, const struct layout *layout,
 	source->manifest = strbuf_detach(text, NULL);
 	source->media_type = media_type;
 	return 0;
-}
-
-static int read_index(struct source *source, const struct layout *layout,
-		      const struct descriptor *d, struct err *err)
-{
-	char blob[BLOB_NAME_SIZE];
-	autofree char *name =
-		xasprintf("%s: %s", layout->path, blob_name(&d->digest, blob));
-	autostrbuf text = STRBUF_INIT;
-	autojson *json = NULL;
-
-	if (read_document(layout, d, MANIFEST_MAX, &text, &json, err))
-		return -1;
-	return fill_index(source, layout, d->media_type, &text, json, name,
-			  err);
 }
 
 /* Does each of several manifests say what platform it is for? */
@@ -374,31 +364,19 @@ static int open_layout(struct source *source,
 			    err))
 		return -1;
 	if (media_type_is_index(d.media_type))
-		return read_index(source, &layout, &d, err);
+		return read_manifest(source, &layout, &d, fill_index, err);
 	if (media_type_is_manifest(d.media_type))
-		return read_image(source, &layout, &d, err);
+		return read_manifest(source, &layout, &d, fill_image, err);
 	return err_set(err, ERR_REFUSED,
 		       "%s: media type %s: expected an image manifest or "
 		       "index",
 		       name, type);
 }
 
-static int config(const struct source *source, const struct layer *layers,
-		  struct strbuf *out, struct err *err)
-{
-	strbuf_addstr(out, source->data);
-	return 0;
-}
-
-static void release(struct source *source)
-{
-	free(source->data);
-}
-
 const struct source_kind source_oci = {
 	.name = "oci-layout",
 	.matches = matches,
 	.open = open_layout,
-	.config = config,
-	.release = release,
+	.config = source_own_config,
+	.release = source_free_own_config,
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "common/sourceinput.h"
 
+#include <stdlib.h>
+
 #include "common/alloc.h"
 #include "common/imageconfig.h"
 #include "common/plan.h"
@@ -78,4 +80,16 @@ void source_add_planned(struct source *source, const struct closure *closure,
 		layer_input_comment(input, "store paths");
 	}
 	source->plan_version = PLAN_VERSION;
+}
+
+int source_own_config(const struct source *source, const struct layer *layers,
+		      struct strbuf *out, struct err *err)
+{
+	strbuf_addstr(out, source->data);
+	return 0;
+}
+
+void source_free_own_config(struct source *source)
+{
+	free(source->data);
 }

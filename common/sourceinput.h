@@ -34,4 +34,13 @@ void source_add_planned(struct source *source, const struct closure *closure,
 			const unsigned char *wanted, size_t max_layers,
 			const struct tar_options *options);
 
+/*
+ * A source_kind's config and release, where data is the text of the image
+ * config, the output's own.
+ */
+MUST_CHECK int source_own_config(const struct source *source,
+				 const struct layer *layers, struct strbuf *out,
+				 struct err *err);
+void source_free_own_config(struct source *source);
+
 #endif

@@ -88,7 +88,8 @@ uint32_t utf8_next(const char **s, const char *end)
 	return c;
 }
 
-int utf8_compare(const char *a, const char *b)
+/* By characters, of which one, if it is not 0, is before all others. */
+static int compare(const char *a, const char *b, uint32_t first)
 {
 	const char *end_a, *end_b;
 
@@ -100,8 +101,21 @@ int utf8_compare(const char *a, const char *b)
 	while (a < end_a && b < end_b) {
 		uint32_t c = utf8_next(&a, end_a), d = utf8_next(&b, end_b);
 
-		if (c != d)
-			return c < d ? -1 : 1;
+		if (c == d)
+			continue;
+		if (c == first || d == first)
+			return c == first ? -1 : 1;
+		return c < d ? -1 : 1;
 	}
 	return (a < end_a) - (b < end_b);
+}
+
+int utf8_compare(const char *a, const char *b)
+{
+	return compare(a, b, 0);
+}
+
+int utf8_compare_paths(const char *a, const char *b)
+{
+	return compare(a, b, '/');
 }

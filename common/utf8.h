@@ -34,5 +34,7 @@ uint32_t utf8_next(const char **s, const char *end);
 
 /* The order of two names by such characters, as strcmp(3) by bytes. */
 int utf8_compare(const char *a, const char *b);
+/* The same of two paths: '/' is before every other character. */
+int utf8_compare_paths(const char *a, const char *b);
 
 #endif

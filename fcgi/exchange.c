@@ -291,13 +291,10 @@ void exchange_refuse(struct exchange *exchange, enum problem problem,
 	autoresponse response = RESPONSE_INIT;
 	autofree char *msg = NULL;
 	va_list ap;
-	int n;
 
 	va_start(ap, format);
-	n = vasprintf(&msg, format, ap);
+	msg = xvasprintf(format, ap);
 	va_end(ap);
-	if (n < 0)
-		abort();
 	response_error(&response, problem, "%s", msg);
 	finish(exchange, &response);
 }

@@ -82,13 +82,10 @@ void response_field(struct response *response, const char *name,
 	struct strbuf *fields = &response->fields;
 	autofree char *value = NULL;
 	va_list ap;
-	int n;
 
 	va_start(ap, format);
-	n = vasprintf(&value, format, ap);
+	value = xvasprintf(format, ap);
 	va_end(ap);
-	if (n < 0)
-		abort();
 	for (char *p = value; *p; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = ' ';

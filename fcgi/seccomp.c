@@ -195,31 +195,47 @@ static const int deadly[] = {
 	SCMP_SYS(process_vm_writev),
 };
 
-static int add_all(scmp_filter_ctx ctx, uint32_t action, const int *calls,
-		   size_t nr)
-{
-	int rc = 0;
-
-	for (size_t i = 0; i < nr && !rc; i++)
-		rc = seccomp_rule_add(ctx, action, calls[i], 0);
-	/* One that this machine's kernel has never had. */
-	return rc;
-}
+/* Calls as a whole. */
+static const struct {
+	uint32_t action;
+	const int *calls;
+	size_t nr;
+} lists[] = {
+	{ SCMP_ACT_ALLOW, allowed, ARRAY_SIZE(allowed) },
+	{ SCMP_ACT_ERRNO(EPERM), refused, ARRAY_SIZE(refused) },
+	{ SCMP_ACT_KILL_PROCESS, deadly, ARRAY_SIZE(deadly) },
+};
 
 /* O_RDONLY is 0, and so is every flag that makes or changes a file unset. */
 #define WRITE_FLAGS                                                            \
 	(O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY))
 
+/*
+ * Calls that are allowed by one argument. clone(2) is for threads, which
+ * clone3(2) not being there leaves to it.
+ */
+static const struct {
+	int call;
+	struct scmp_arg_cmp argument;
+} conditional[] = {
+	{ SCMP_SYS(openat), { 2, SCMP_CMP_MASKED_EQ, WRITE_FLAGS, 0 } },
+	{ SCMP_SYS(open), { 1, SCMP_CMP_MASKED_EQ, WRITE_FLAGS, 0 } },
+	{ SCMP_SYS(clone),
+	  { 0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD } },
+};
+
 static int add_rules(scmp_filter_ctx ctx)
 {
-	int rc = add_all(ctx, SCMP_ACT_ALLOW, allowed, ARRAY_SIZE(allowed));
+	int rc = 0;
 
-	if (!rc)
-		rc = add_all(ctx, SCMP_ACT_ERRNO(EPERM), refused,
-			     ARRAY_SIZE(refused));
-	if (!rc)
-		rc = add_all(ctx, SCMP_ACT_KILL_PROCESS, deadly,
-			     ARRAY_SIZE(deadly));
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		for (size_t j = 0; j < lists[i].nr && !rc; j++)
+			rc = seccomp_rule_add(ctx, lists[i].action,
+					      lists[i].calls[j], 0);
+	for (size_t i = 0; i < ARRAY_SIZE(conditional) && !rc; i++)
+		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW,
+					    conditional[i].call, 1,
+					    &conditional[i].argument);
 	/*
 	 * openat2(2) has its flags where a filter cannot see them. Without it
 	 * open_beneath() has another way, of three calls more a folder.
@@ -227,19 +243,6 @@ static int add_rules(scmp_filter_ctx ctx)
 	if (!rc && landlock_forbid_writing())
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat2),
 				      0);
-	if (!rc)
-		rc = seccomp_rule_add(
-			ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
-			SCMP_A2(SCMP_CMP_MASKED_EQ, WRITE_FLAGS, 0));
-	if (!rc)
-		rc = seccomp_rule_add(
-			ctx, SCMP_ACT_ALLOW, SCMP_SYS(open), 1,
-			SCMP_A1(SCMP_CMP_MASKED_EQ, WRITE_FLAGS, 0));
-	/* Threads, which clone3(2) not being there leaves to clone(2). */
-	if (!rc)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-				      SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD,
-					      CLONE_THREAD));
 	return rc;
 }
 
