@@ -34,13 +34,6 @@ def disk(directory):
         run(["umount", "--lazy", folder]).ok()
 
 
-def pull(registry, name, reference="latest"):
-    manifest, reply = registry.manifest(name, reference)
-    for part in [manifest["config"], *manifest["layers"]]:
-        registry.blob(name, part["digest"])
-    return reply.digest()
-
-
 def refused(registry, name, *words):
     """A pull that cannot be: an error of the client's kind, with its reason.
     """
@@ -57,13 +50,13 @@ def test_nearly_full(disk, make_registry, fresh, server):
     registry = make_registry(fresh(), server, cache=folder / "cache",
                              settings=[PLAIN, "error-max-age = 0s",
                                        "max-age = 0s"])
-    digest = pull(registry, "hello")
+    digest = registry.pull("hello")
     filler = folder / "filler"
     statvfs = run(["stat", "-f", "-c", "%a %S", folder]).ok().out.split()
     free = int(statvfs[0]) * int(statvfs[1])
     filler.write_bytes(b"x" * (free - (400 << 10)))
     # Its tag is resolved anew by a builder, which has nothing to make.
-    assert pull(registry, "hello") == digest
+    assert registry.pull("hello") == digest
     reply = refused(registry, "many", "space", "KB free", "no less than")
     assert reply.status == 403
     # Nothing was begun: no evaluation, no layer.
@@ -71,10 +64,10 @@ def test_nearly_full(disk, make_registry, fresh, server):
     assert "space" in registry.build("many").err
     health = registry.send("GET", "/healthz")
     assert health.status == 503 and b"space" in health.body, str(health)
-    assert pull(registry, "hello") == digest
+    assert registry.pull("hello") == digest
     assert_whole(registry.cache)
     filler.unlink()
-    pull(registry, "many")
+    registry.pull("many")
     assert_whole(registry.cache)
 
 
@@ -83,13 +76,13 @@ def test_full_in_the_middle(disk, make_registry, fresh):
     folder = disk("size=7m")
     registry = make_registry(fresh(), cache=folder / "cache", settings=[
         PLAIN, "error-max-age = 0s", "max-age = 1h"])
-    digest = pull(registry, "hello")
+    digest = registry.pull("hello")
     for _ in range(3):
         refused(registry, "many", "space")
-        assert pull(registry, "hello") == digest
+        assert registry.pull("hello") == digest
         assert_whole(registry.cache)
     run(["mount", "-o", "remount,size=64m", folder]).ok()
-    pull(registry, "many")
+    registry.pull("many")
     assert_whole(registry.cache)
 
 
@@ -117,7 +110,7 @@ def test_nothing_is_started_in_vain(disk, make_registry, fresh):
     folder = disk("size=16m")
     registry = make_registry(fresh(), cache=folder / "cache", settings=[
         PLAIN, "error-max-age = 0s", "max-age = 0s"])
-    digest = pull(registry, "hello")
+    digest = registry.pull("hello")
     manifest, _ = registry.manifest("no-store")
     gone = manifest["layers"][0]["digest"]
     blobs(registry.cache)[gone].unlink()
@@ -138,10 +131,10 @@ def test_nothing_is_started_in_vain(disk, make_registry, fresh):
             assert reason in reply.error()[1], str(reply)
         assert started(registry) == before
         end()
-    assert pull(registry, "hello") == digest
-    pull(registry, "no-store")
+    assert registry.pull("hello") == digest
+    registry.pull("no-store")
     assert gone in blobs(registry.cache)
-    pull(registry, "many")
+    registry.pull("many")
     assert_whole(registry.cache)
 
 
@@ -150,7 +143,7 @@ def test_gc_makes_room(disk, make_registry, fresh):
     folder = disk("size=7m")
     registry = make_registry(fresh(), cache=folder / "cache", settings=[
         PLAIN, "error-max-age = 0s", "max-age = 1h"])
-    digest = pull(registry, "hello")
+    digest = registry.pull("hello")
     refused(registry, "many", "space")
     filler = folder / "filler"
     try:
@@ -169,14 +162,14 @@ def test_gc_makes_room(disk, make_registry, fresh):
     assert not blobs(registry.cache)
     filler.unlink()
     run(["mount", "-o", "remount,size=64m", folder]).ok()
-    assert pull(registry, "hello", digest) == digest
+    assert registry.pull("hello", digest) == digest
 
 
 def test_no_inodes(disk, make_registry, fresh):
     folder = disk("size=64m,nr_inodes=400")
     registry = make_registry(fresh(), cache=folder / "cache", settings=[
         PLAIN, "error-max-age = 0s", "max-age = 1h"])
-    digest = pull(registry, "hello")
+    digest = registry.pull("hello")
     filler = folder / "filler"
     filler.mkdir()
     number = 0
@@ -191,11 +184,11 @@ def test_no_inodes(disk, make_registry, fresh):
             number -= 1
             (filler / str(number)).unlink()
         refused(registry, "many")
-        assert pull(registry, "hello") == digest
+        assert registry.pull("hello") == digest
         assert_whole(registry.cache)
     assert "inodes" in registry.build("many").err
     shutil.rmtree(filler)
-    pull(registry, "many")
+    registry.pull("many")
     assert_whole(registry.cache)
 
 
@@ -205,21 +198,21 @@ def test_read_only(disk, make_registry, fresh, server):
     registry = make_registry(fresh(), server, cache=folder / "cache",
                              settings=[PLAIN, "error-max-age = 0s",
                                        "max-age = 2s"])
-    digest = pull(registry, "hello")
-    other = pull(registry, "no-store")
+    digest = registry.pull("hello")
+    other = registry.pull("no-store")
     run(["mount", "-o", "remount,ro", folder]).ok()
-    assert pull(registry, "hello", digest) == digest
-    assert pull(registry, "no-store", other) == other
+    assert registry.pull("hello", digest) == digest
+    assert registry.pull("no-store", other) == other
     refused(registry, "many")
     result = registry.build("many")
     assert result.status == 1 and "Read-only" in result.err, str(result)
     for command in "gc", "verify":
         result = registry.flakehub(command)
         assert len(result.err.splitlines()) <= 1, str(result)
-    assert pull(registry, "hello", digest) == digest
+    assert registry.pull("hello", digest) == digest
     run(["mount", "-o", "remount,rw", folder]).ok()
-    pull(registry, "many")
-    assert pull(registry, "hello") == digest
+    registry.pull("many")
+    assert registry.pull("hello") == digest
     assert_whole(registry.cache)
 
 
@@ -229,7 +222,7 @@ def test_deleted_underneath(make_registry, simple, server, whole):
     """The folder itself, or all that is in it."""
     registry = make_registry(simple, server, settings=[
         PLAIN, "error-max-age = 0s", "max-age = 1h"])
-    digest = pull(registry, "hello")
+    digest = registry.pull("hello")
     pid = registry.process.pid
     for _ in range(2):
         if whole:
@@ -239,8 +232,8 @@ def test_deleted_underneath(make_registry, simple, server, whole):
                 shutil.rmtree(file) if file.is_dir() else file.unlink()
         reply = registry.get(f"/v2/hello/manifests/{digest}")
         assert reply.status == 404, str(reply)
-        assert pull(registry, "hello") == digest
-        assert pull(registry, "hello", digest) == digest
+        assert registry.pull("hello") == digest
+        assert registry.pull("hello", digest) == digest
         assert_whole(registry.cache)
     registry.process.assert_running()
     assert registry.process.pid == pid
@@ -249,7 +242,7 @@ def test_deleted_underneath(make_registry, simple, server, whole):
 def test_deleted_while_it_builds(make_registry, fresh):
     registry = make_registry(fresh(seconds=3), settings=[
         PLAIN, "error-max-age = 0s"])
-    pull(registry, "hello")
+    registry.pull("hello")
     connection = fetch.Connection(registry.port, "GET",
                                   "/v2/slow/manifests/latest")
     wait_for("the builder", registry.builders, 20)
@@ -257,7 +250,7 @@ def test_deleted_while_it_builds(make_registry, fresh):
     shutil.rmtree(registry.cache)
     reply = connection.reply()
     assert reply.status == 200 or 400 <= reply.status < 500, str(reply)
-    pull(registry, "slow")
-    pull(registry, "hello")
+    registry.pull("slow")
+    registry.pull("hello")
     assert_whole(registry.cache)
     wait_for("builders end", lambda: not registry.builders(), 30)

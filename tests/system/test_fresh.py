@@ -117,14 +117,20 @@ def test_unchanged(make_registry, daemon, directory):
         assert len(calls) == 1 and "ls-remote" in calls[0], calls
 
 
-def test_single_flight(make_registry, daemon, directory):
-    """Many who find one tag stale: one refresh."""
+def slow_git(directory):
+    """A folder with a git that takes a second, and writes into `calls`."""
     folder = directory / "slow"
     folder.mkdir()
     (folder / "git").write_text(
         f'#!/bin/sh\necho "$*" >>{folder}/calls\nsleep 1\n'
         'exec /usr/bin/git "$@"\n')
     (folder / "git").chmod(0o755)
+    return folder
+
+
+def test_single_flight(make_registry, daemon, directory):
+    """Many who find one tag stale: one refresh."""
+    folder = slow_git(directory)
     registry = make_registry(
         daemon.url("infra"), settings=["max-age = 1s"],
         environment=nix.environment(directory, path=f"{folder}:/usr/bin:/bin"))
@@ -139,12 +145,7 @@ def test_single_flight(make_registry, daemon, directory):
 
 def test_one_question_for_many_images(make_registry, daemon, directory):
     """Images of one flake that are refreshed together share an answer."""
-    folder = directory / "slow"
-    folder.mkdir()
-    (folder / "git").write_text(
-        f'#!/bin/sh\necho "$*" >>{folder}/calls\nsleep 1\n'
-        'exec /usr/bin/git "$@"\n')
-    (folder / "git").chmod(0o755)
+    folder = slow_git(directory)
     registry = make_registry(
         daemon.url("infra"),
         environment=nix.environment(directory, path=f"{folder}:/usr/bin:/bin"))

@@ -36,14 +36,6 @@ def disk(cache):
     return int(run(["du", "-s", "-B1", cache]).ok().out.split()[0])
 
 
-def pull(registry, name, reference="latest"):
-    """All of an image, each blob checked; returns its digest."""
-    manifest, reply = registry.manifest(name, reference)
-    for part in [manifest["config"], *manifest["layers"]]:
-        registry.blob(name, part["digest"])
-    return reply.digest()
-
-
 def is_there(registry, digest):
     return digest in blobs(registry.cache)
 
@@ -56,7 +48,7 @@ def gc(registry, *args):
 def many(make_registry, fresh):
     """A registry with three images, all of which were pulled."""
     registry = make_registry(fresh(), settings=[PLAIN, "max-age = 1h"])
-    registry.digests = {name: pull(registry, name)
+    registry.digests = {name: registry.pull(name)
                         for name in ("hello", "many", "two-layers")}
     return registry
 
@@ -114,8 +106,8 @@ def test_records_outlive_blobs(many):
     assert not blobs(many.cache)
     assert len(records(many.cache)) == 3
     for name, digest in many.digests.items():
-        assert pull(many, name, digest) == digest
-        assert pull(many, name) == digest
+        assert many.pull(name, digest) == digest
+        assert many.pull(name) == digest
     now = blobs(many.cache)
     assert set(now) == set(kept)
     for digest, file in now.items():
@@ -181,14 +173,14 @@ def test_transfer_during_eviction(make_registry, fresh, server):
         response = http.client.HTTPResponse(client)
         response.begin()
         assert fetch.digest(response.read()) == layer["digest"]
-    assert pull(registry, "hello", reply.digest()) == reply.digest()
+    assert registry.pull("hello", reply.digest()) == reply.digest()
 
 
 def test_builder_keeps_the_size(make_registry, fresh):
     registry = make_registry(fresh(), settings=[PLAIN, "cache-size = 10M"])
-    first = pull(registry, "many")
+    first = registry.pull("many")
     age(registry, DAY)
-    pull(registry, "two-layers")
+    registry.pull("two-layers")
     assert not is_there(registry, first)
     assert disk(registry.cache) <= 10 << 20
     assert_whole(registry.cache)
@@ -242,9 +234,9 @@ def test_records_go_with_all_that_is_theirs(many):
     assert len(list(many.cache.glob("builds/*"))) == 1
     assert all(file.name[:5] in ("slot.", "layer", "evict", "gc", "usage")
                for file in (many.cache / "locks").iterdir())
-    assert pull(many, "hello") == many.digests["hello"]
+    assert many.pull("hello") == many.digests["hello"]
     assert_whole(many.cache)
-    assert pull(many, "many") == many.digests["many"]
+    assert many.pull("many") == many.digests["many"]
 
 
 def test_a_link_goes_over_to_another_record(make_registry, fresh):
@@ -252,16 +244,16 @@ def test_a_link_goes_over_to_another_record(make_registry, fresh):
     """
     flake = fresh()
     registry = make_registry(flake, settings=[PLAIN, "max-age = 0s"])
-    first = pull(registry, "hello")
+    first = registry.pull("hello")
     (flake / "salt").write_text("another\n")
-    second = pull(registry, "hello")
+    second = registry.pull("hello")
     assert first != second
     age(registry, 100 * DAY)
     set_age(registry.cache / "repositories/hello/_manifests" /
             second.split(":")[1], 0)
     out = gc(registry)
     assert "1 record" in out, out
-    assert pull(registry, "hello", second) == second
+    assert registry.pull("hello", second) == second
     reply = registry.get(f"/v2/hello/manifests/{first}")
     assert reply.status == 404, str(reply)
 
@@ -278,7 +270,7 @@ def test_roots_of_evicted_images_go(many):
     assert len(roots) == 1, roots
     limit(many)
     # By its tag, as its image is not there.
-    pull(many, "many")
+    many.pull("many")
     assert len(list(many.cache.glob("roots/tag.*"))) == 2
 
 
@@ -303,7 +295,7 @@ def test_left_overs_go(many):
     assert not orphan.exists() and not home.exists()
     assert not list(cache.glob(f"git/{flake}*"))
     for name in many.digests:
-        pull(many, name)
+        many.pull(name)
 
 
 def test_a_clock_that_was_set(many):
@@ -335,7 +327,7 @@ def test_a_clock_that_was_set(many):
     gc(many)
     assert not any(is_there(many, d) for d in many.digests.values())
     for name, digest in many.digests.items():
-        assert pull(many, name, digest) == digest
+        assert many.pull(name, digest) == digest
 
 
 @pytest.mark.parametrize("server", ("lighttpd", "nginx"))
@@ -345,14 +337,14 @@ def test_pull_during_eviction(make_registry, fresh, server):
     registry = make_registry(fresh(), server, settings=[
         PLAIN, "cache-size = 1M", "max-age = 0s"])
     names = "hello", "many", "no-store"
-    digests = {name: pull(registry, name) for name in names}
+    digests = {name: registry.pull(name) for name in names}
     end = time.monotonic() + 15
     failures, pulls = [], []
 
     def client(name, pause):
         try:
             while time.monotonic() < end:
-                assert pull(registry, name) == digests[name]
+                assert registry.pull(name) == digests[name]
                 pulls.append(name)
                 time.sleep(pause)
         except BaseException as e:
@@ -383,5 +375,5 @@ def test_builds_during_eviction(make_registry, fresh):
             (flake / "salt").write_text(f"{number} {time.time()}\n")
             for name in "hello", "many", "two-layers":
                 digest = registry.build(name).ok().out.split()[1]
-                pull(registry, name, digest)
+                registry.pull(name, digest)
     assert_whole(registry.cache)

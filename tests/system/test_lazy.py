@@ -53,14 +53,6 @@ def registry(make_registry, session_directory, directory):
     return result
 
 
-def pull(registry, reference="latest"):
-    manifest, reply = registry.manifest("lazy", reference)
-    registry.blob("lazy", manifest["config"]["digest"])
-    for part in manifest["layers"]:
-        registry.blob("lazy", part["digest"])
-    return reply.digest()
-
-
 def age(registry):
     then = time.time() - DAY
     for file in [*blobs(registry.cache).values(), *registry.cache.glob(
@@ -84,12 +76,12 @@ def test_it_is_whole_without_its_layers(registry):
     assert "image" not in registry.flakehub("gc").ok().out
     registry.flakehub("verify", "--repair").ok()
     assert set(blobs(registry.cache)) == before
-    assert pull(registry) == digest
+    assert registry.pull("lazy") == digest
 
 
 def test_eviction(registry):
     """It goes with the layers that it has by then, and comes again."""
-    digest = pull(registry)
+    digest = registry.pull("lazy")
     age(registry)
     # There is room.
     registry.flakehub("gc").ok()
@@ -103,13 +95,13 @@ def test_eviction(registry):
     filler.unlink()
     # Its layer first, which alone is asked for.
     registry.blob("lazy", registry.layer)
-    assert pull(registry, digest) == digest
-    assert pull(registry) == digest
+    assert registry.pull("lazy", digest) == digest
+    assert registry.pull("lazy") == digest
 
 
 @pytest.mark.parametrize("repair", (True, False))
 def test_bad_layer(registry, repair):
-    digest = pull(registry)
+    digest = registry.pull("lazy")
     before = {name: file.read_bytes()
               for name, file in blobs(registry.cache).items()}
     flip(blobs(registry.cache)[registry.layer])
@@ -126,8 +118,8 @@ def test_bad_layer(registry, repair):
         assert registry.layer not in blobs(registry.cache)
     # The layer's own request makes it, as does a pull of the tag.
     registry.blob("lazy", registry.layer)
-    assert pull(registry, digest) == digest
-    assert pull(registry) == digest
+    assert registry.pull("lazy", digest) == digest
+    assert registry.pull("lazy") == digest
     registry.flakehub("verify").ok()
 
 

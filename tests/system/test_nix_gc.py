@@ -50,13 +50,6 @@ def wrapped(wrapper, directory):
         directory, path=f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin"), count
 
 
-def pull(registry, name, reference="latest"):
-    manifest, reply = registry.manifest(name, reference)
-    for part in [manifest["config"], *manifest["layers"]]:
-        registry.blob(name, part["digest"])
-    return reply.digest()
-
-
 def outputs(store, registry):
     roots = sorted(registry.cache.glob("roots/tag.*"))
     return [os.readlink(root) for root in roots]
@@ -66,14 +59,14 @@ def test_roots(store, make_registry, fresh):
     """What is live stays in the store; what was evicted goes."""
     registry = make_registry(fresh(), settings=[PLAIN, "max-age = 1h"],
                              prefix=store.prefix)
-    digest = pull(registry, "hello")
+    digest = registry.pull("hello")
     output, = outputs(store, registry)
     store.collect()
     store.run("test", "-e", output).ok()
     # A layer can still be made again.
     for file in blobs(registry.cache).values():
         file.unlink()
-    assert pull(registry, "hello", digest) == digest
+    assert registry.pull("hello", digest) == digest
     for file in [*blobs(registry.cache).values(), *registry.cache.glob(
             "repositories/*/_manifests/*")]:
         os.utime(file, (time.time() - 7200,) * 2)
@@ -84,7 +77,7 @@ def test_roots(store, make_registry, fresh):
     store.collect()
     assert store.run("test", "-e", output).status == 1
     # And by its tag it comes again.
-    assert pull(registry, "hello") == digest
+    assert registry.pull("hello") == digest
     assert_whole(registry.cache)
 
 
@@ -107,7 +100,7 @@ def test_output_is_gone(store, make_registry, directory):
     registry = make_registry(f"git+file://{bare}",
                              settings=[PLAIN, "sandbox-eval = no"],
                              prefix=store.prefix, environment=environment)
-    digest = pull(registry, "2048.if")
+    digest = registry.pull("2048.if")
     output, = outputs(store, registry)
     for file in [*blobs(registry.cache).values(),
                  *registry.cache.glob("roots/*")]:
@@ -115,7 +108,7 @@ def test_output_is_gone(store, make_registry, directory):
     store.collect()
     assert store.run("test", "-e", output).status == 1
     count.write_text("")
-    assert pull(registry, "2048.if", digest) == digest
+    assert registry.pull("2048.if", digest) == digest
     assert count.read_text().count(".") == 5
     assert_whole(registry.cache)
 
@@ -126,8 +119,8 @@ def test_collected_under_load(store, make_registry, fresh):
     flake, live = fresh(), fresh("live")
     registry = make_registry(flake, flakes={"live": live}, settings=[
         PLAIN, "max-age = 0s", "error-max-age = 0s"], prefix=store.prefix)
-    digest = pull(registry, "hello")
-    kept = pull(registry, "live/hello")
+    digest = registry.pull("hello")
+    kept = registry.pull("live/hello")
     salt = (live / "salt").read_bytes().strip()
     own, = (file for file in blobs(registry.cache).values()
             if b"Hello from " + salt in file.read_bytes())
@@ -143,7 +136,7 @@ def test_collected_under_load(store, make_registry, fresh):
     def warm():
         try:
             while not stop.is_set():
-                assert pull(registry, "hello", digest) == digest
+                assert registry.pull("hello", digest) == digest
         except BaseException as e:
             failures.append(e)
 
@@ -151,7 +144,7 @@ def test_collected_under_load(store, make_registry, fresh):
         try:
             while not stop.is_set():
                 own.unlink()
-                assert pull(registry, "live/hello", kept) == kept
+                assert registry.pull("live/hello", kept) == kept
                 again.append(own.stat())
         except BaseException as e:
             failures.append(e)
@@ -163,7 +156,7 @@ def test_collected_under_load(store, make_registry, fresh):
         for number in range(3):
             (flake / "salt").write_text(f"{number} {time.time()}\n")
             for name in "hello", "from-image":
-                pull(registry, name)
+                registry.pull(name)
     finally:
         stop.set()
         for thread in threads:
@@ -181,7 +174,7 @@ def pull_through(wrapper, store, make_registry, fresh, directory):
     registry = make_registry(
         fresh(), settings=[PLAIN, "sandbox-eval = no"],
         prefix=store.prefix, environment=environment)
-    pull(registry, "hello")
+    registry.pull("hello")
     return registry, count
 
 

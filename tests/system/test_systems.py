@@ -188,14 +188,18 @@ def test_roots(registry):
     assert all(root.exists() for root in roots)
 
 
+def image_ids(registry, name):
+    """Of each member of its index."""
+    return [registry.manifest(name, member["digest"])[0]["config"]["digest"]
+            for member in index_of(registry, name)[0]["manifests"]]
+
+
 def test_docker(registry, client_of):
     docker = client_of("docker")
     name = registry.reference("hello")
     docker.pull(name).ok()
     assert docker.run(name).ok().out.startswith("Hello from ")
-    index, _ = index_of(registry, "hello")
-    wanted = [registry.manifest("hello", member["digest"])[0]
-              ["config"]["digest"] for member in index["manifests"]]
+    wanted = image_ids(registry, "hello")
     assert docker.inspect(name)[0] == wanted[0]
     docker.pull(name, "--platform=linux/arm64").ok()
     assert docker.inspect(name)[0] == wanted[1]
@@ -209,9 +213,7 @@ def test_podman(registry, client_of):
     name = registry.reference("hello")
     podman.pull(name).ok()
     assert podman.run(name).ok().out.startswith("Hello from ")
-    index, _ = index_of(registry, "hello")
-    wanted = [registry.manifest("hello", member["digest"])[0]
-              ["config"]["digest"] for member in index["manifests"]]
+    wanted = image_ids(registry, "hello")
     assert podman.inspect(name)[0] == wanted[0]
     podman.remove(name)
     podman.pull(name, "--arch=arm64").ok()

@@ -15,13 +15,6 @@ from harness.registry import assert_whole, blobs
 PLAIN = "compression = none"
 
 
-def pull(registry, name, reference="latest"):
-    manifest, reply = registry.manifest(name, reference)
-    for part in [manifest["config"], *manifest["layers"]]:
-        registry.blob(name, part["digest"])
-    return manifest, reply.digest()
-
-
 def flip(file):
     """One bit, the size and the times as they were."""
     st = file.stat()
@@ -48,7 +41,7 @@ def part_of(manifest, digest, part):
 
 def test_nothing_is_wrong(make_registry, simple):
     registry = make_registry(simple)
-    pull(registry, "hello")
+    registry.pull("hello")
     out = registry.flakehub("verify").ok().out
     assert f"{len(blobs(registry.cache))} blobs" in out and ": 0 bad" in out
     assert not (registry.cache / "bad").exists()
@@ -59,7 +52,8 @@ def test_nothing_is_wrong(make_registry, simple):
 @pytest.mark.parametrize("part", ("layer", "config", "manifest"))
 def test_repair(make_registry, simple, part, damage):
     registry = make_registry(simple, settings=[PLAIN, "max-age = 1h"])
-    manifest, digest = pull(registry, "hello")
+    digest = registry.pull("hello")
+    manifest = registry.manifest("hello")[0]
     before = {name: file.read_bytes()
               for name, file in blobs(registry.cache).items()}
     bad = part_of(manifest, digest, part)
@@ -71,13 +65,14 @@ def test_repair(make_registry, simple, part, damage):
     assert (registry.cache / "bad" / bad.split(":")[1]).exists()
     now = blobs(registry.cache)
     assert {n: f.read_bytes() for n, f in now.items()} == before
-    assert pull(registry, "hello", digest)[1] == digest
+    assert registry.pull("hello", digest) == digest
 
 
 @pytest.mark.parametrize("part", ("layer", "config", "manifest"))
 def test_without_repair_the_next_pull_does_it(make_registry, simple, part):
     registry = make_registry(simple, settings=[PLAIN, "max-age = 1h"])
-    manifest, digest = pull(registry, "hello")
+    digest = registry.pull("hello")
+    manifest = registry.manifest("hello")[0]
     bad = part_of(manifest, digest, part)
     flip(blobs(registry.cache)[bad])
     result = registry.flakehub("verify")
@@ -86,15 +81,17 @@ def test_without_repair_the_next_pull_does_it(make_registry, simple, part):
     # What is left has all that it needs.
     assert_whole(registry.cache)
     assert digest not in blobs(registry.cache)
-    assert pull(registry, "hello")[1] == digest
+    assert registry.pull("hello") == digest
     assert_whole(registry.cache)
     registry.flakehub("verify").ok()
 
 
 def test_a_layer_of_two_images(make_registry, simple):
     registry = make_registry(simple, settings=[PLAIN, "max-age = 1h"])
-    first, one = pull(registry, "hello")
-    second, two = pull(registry, "many")
+    one = registry.pull("hello")
+    first = registry.manifest("hello")[0]
+    two = registry.pull("many")
+    second = registry.manifest("many")[0]
     shared = ({part["digest"] for part in first["layers"]}
               & {part["digest"] for part in second["layers"]})
     bad = shared.pop() if shared else first["layers"][0]["digest"]
@@ -102,13 +99,13 @@ def test_a_layer_of_two_images(make_registry, simple):
     out = registry.flakehub("verify", "--repair").ok().out
     assert f"repaired: hello@{one}" in out
     for name, digest in ("hello", one), ("many", two):
-        assert pull(registry, name, digest)[1] == digest
+        assert registry.pull(name, digest) == digest
     assert_whole(registry.cache)
 
 
 def test_rate(make_registry, simple):
     registry = make_registry(simple, settings=[PLAIN])
-    pull(registry, "hello")
+    registry.pull("hello")
     size = sum(f.stat().st_size for f in blobs(registry.cache).values())
     started = time.monotonic()
     registry.flakehub("verify", "--rate", f"{size // 2048}K").ok()
@@ -120,7 +117,7 @@ def test_rate(make_registry, simple):
 def test_reading_is_no_use(make_registry, simple):
     """verify does not keep what nobody pulls."""
     registry = make_registry(simple, settings=[PLAIN])
-    pull(registry, "hello")
+    registry.pull("hello")
     for file in blobs(registry.cache).values():
         os.utime(file, (1, 1))
     registry.flakehub("verify").ok()
@@ -142,7 +139,7 @@ def test_changed_store_path_is_named(make_registry, fresh, entries):
     greeting = nix.references(nix.build(flake, "hello"), "-greeting")
     registry = make_registry(flake, settings=[PLAIN, "max-age = 1h",
                                               "error-max-age = 0s"])
-    manifest, digest = pull(registry, "hello")
+    digest = registry.pull("hello")
     if entries:
         for file in blobs(registry.cache).values():
             file.unlink()
@@ -172,7 +169,7 @@ def test_changed_store_path_is_named(make_registry, fresh, entries):
     if not entries:
         # The wrong layer is known by now; its blob is no image's.
         shutil.rmtree(registry.cache / "layers")
-    assert pull(registry, "hello", digest)[1] == digest
+    assert registry.pull("hello", digest) == digest
     assert_whole(registry.cache)
 
 
@@ -181,7 +178,8 @@ def test_lost_image_is_named(make_registry, fresh):
     is said."""
     flake = fresh()
     registry = make_registry(flake, settings=[PLAIN, "max-age = 1h"])
-    manifest, digest = pull(registry, "hello")
+    digest = registry.pull("hello")
+    manifest = registry.manifest("hello")[0]
     bad = manifest["layers"][0]["digest"]
     flip(blobs(registry.cache)[bad])
     # The output alone, by a database that knows it no more.

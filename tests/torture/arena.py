@@ -253,6 +253,12 @@ class Arena:
         while self.tally.rounds < number and time.monotonic() < end:
             yield self.tally.rounds
 
+    def repeat(self, number, one, *args):
+        """one(arena, …) in each of so many rounds."""
+        for _ in self.rounds(number):
+            with self.round():
+                one(self, *args)
+
     @contextlib.contextmanager
     def round(self):
         """One fault. What goes wrong in it is counted, and told."""
@@ -374,11 +380,12 @@ class Arena:
             registry.web.process.stop()
             registry.web.start()
 
-    def stop(self):
-        """Returns the tally."""
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         self.registry.stop()
         self.take_reports()
-        return self.tally
 
 
 def read_manifest(file):

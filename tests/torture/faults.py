@@ -36,14 +36,11 @@ ACTIONS = {
 @contextlib.contextmanager
 def arena_of(*args, **options):
     """An Arena that is ready; it is stopped, and counts no warming up."""
-    arena = Arena(*args, **options)
-    try:
+    with Arena(*args, **options) as arena:
         with arena.round():
             arena.learn()
             arena.pull(arena.names[0])
         yield arena
-    finally:
-        arena.stop()
 
 
 def arm(arena, faults, action, program, total):
@@ -98,9 +95,7 @@ def failing_calls(directory, seed, rounds, action, program, **options):
         arena.pull(arena.names[0])
         total = faults.counted()
         faults.disarm()
-        for _ in arena.rounds(rounds):
-            with arena.round():
-                call_round(arena, faults, action, program, total)
+        arena.repeat(rounds, call_round, faults, action, program, total)
     return arena.tally
 
 
@@ -184,9 +179,7 @@ def bad_disk(directory, seed, rounds, which):
     with disk(directory, options) as folder, \
             arena_of(directory, seed, which, cache=folder / "cache",
                      settings=["cache-size = 8M"]) as arena:
-        for _ in arena.rounds(rounds):
-            with arena.round():
-                disk_round(arena, folder, take)
+        arena.repeat(rounds, disk_round, folder, take)
     return arena.tally
 
 
@@ -238,9 +231,7 @@ def clock(directory, seed, rounds, **options):
     with arena_of(directory, seed, "clock set", environment=environment,
                   settings=["cache-size = 1M"], **options) as arena:
         arena.registry.flakehub("gc").ok()
-        for _ in arena.rounds(rounds):
-            with arena.round():
-                clock_round(arena, faults)
+        arena.repeat(rounds, clock_round, faults)
     return arena.tally
 
 
@@ -308,9 +299,7 @@ def deleted(directory, seed, rounds, **options):
     """The cache is deleted, or parts of it, while idle, building, serving."""
     with arena_of(directory, seed, "cache deleted",
                   settings=["compression = none"], **options) as arena:
-        for _ in arena.rounds(rounds):
-            with arena.round():
-                delete_round(arena)
+        arena.repeat(rounds, delete_round)
     return arena.tally
 
 

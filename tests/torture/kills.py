@@ -62,16 +62,12 @@ def kill_round(arena, which, span):
 
 def by_time(directory, seed, rounds, which, server="lighttpd", **options):
     """kill -9 of builder, responder, keeper, web server or nix."""
-    arena = Arena(directory, seed, f"kill -9 {which}", server, **options)
-    try:
+    with Arena(directory, seed, f"kill -9 {which}", server,
+               **options) as arena:
         with arena.round():
             span = 1.2 * measure(arena)
-        for _ in arena.rounds(rounds):
-            with arena.round():
-                kill_round(arena, which, span)
-    finally:
-        tally = arena.stop()
-    return tally
+        arena.repeat(rounds, kill_round, which, span)
+    return arena.tally
 
 
 def call_round(arena, faults, program, calls):
@@ -95,22 +91,17 @@ def at_calls(directory, seed, rounds, program, **options):
     call of their own that touches a file."""
     faults = shim.Shim(directory)
     which = {shim.BUILDER: "builder", shim.RESPONDER: "responder, keeper"}
-    arena = Arena(directory, seed, f"kill -9 {which[program]} at a call",
-                  environment=nix.environment(directory, **faults.environment),
-                  **options)
-    try:
+    environment = nix.environment(directory, **faults.environment)
+    with Arena(directory, seed, f"kill -9 {which[program]} at a call",
+               environment=environment, **options) as arena:
         with arena.round():
             arena.learn()
             faults.arm(shim.KILL, programs=program)
             arena.pull(arena.names[0])
             calls = faults.counted()
             faults.disarm()
-        for _ in arena.rounds(rounds):
-            with arena.round():
-                call_round(arena, faults, program, calls)
-    finally:
-        tally = arena.stop()
-    return tally
+        arena.repeat(rounds, call_round, faults, program, calls)
+    return arena.tally
 
 
 def sandboxes(builder):
@@ -164,19 +155,14 @@ def at_sandbox(directory, seed, rounds, **options):
     """kill -9 of builders, under the keeper and by hand, in the milliseconds
     in which bubblewrap starts."""
     flag = make_endless(directory / "bin")
-    arena = Arena(directory, seed, "kill -9 builder as bwrap starts",
-                  environment=nix.environment(
-                      directory, path=f"{flag.parent}:/usr/sbin:/usr/bin:"
-                                      "/sbin:/bin"), **options)
-    try:
+    environment = nix.environment(
+        directory, path=f"{flag.parent}:/usr/sbin:/usr/bin:/sbin:/bin")
+    with Arena(directory, seed, "kill -9 builder as bwrap starts",
+               environment=environment, **options) as arena:
         with arena.round():
             arena.learn()
-        for _ in arena.rounds(rounds):
-            with arena.round():
-                sandbox_round(arena, flag, 0.03)
-    finally:
-        tally = arena.stop()
-    return tally
+        arena.repeat(rounds, sandbox_round, flag, 0.03)
+    return arena.tally
 
 
 class Daemon:
@@ -233,18 +219,17 @@ def nix_daemon(directory, seed, rounds):
     registry."""
     store = Store(directory)
     daemon = Daemon(directory, store)
-    arena = Arena(directory, seed, "kill -9 nix-daemon", prefix=store.prefix,
-                  environment=nix.environment(directory, **daemon.environment),
-                  keep=lambda: [daemon.process.pid])
-    arena.calm.update({k: str(v) for k, v in daemon.environment.items()})
+    environment = nix.environment(directory, **daemon.environment)
     try:
-        with arena.round():
-            span = 2 * measure(arena)
-        for _ in arena.rounds(rounds):
+        with Arena(directory, seed, "kill -9 nix-daemon", prefix=store.prefix,
+                   environment=environment,
+                   keep=lambda: [daemon.process.pid]) as arena:
+            arena.calm.update(
+                {k: str(v) for k, v in daemon.environment.items()})
             with arena.round():
-                daemon_round(arena, daemon, span)
+                span = 2 * measure(arena)
+            arena.repeat(rounds, daemon_round, daemon, span)
     finally:
-        tally = arena.stop()
         daemon.stop()
         store.stop()
-    return tally
+    return arena.tally

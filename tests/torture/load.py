@@ -7,7 +7,6 @@ load.py [--rounds N] [--only WORD] [--seed N]
 
 Each round is a line: what was done, what went wrong, what it took."""
 
-import argparse
 import asyncio
 import contextlib
 import os
@@ -15,11 +14,9 @@ import pathlib
 import random
 import re
 import resource
-import shutil
 import signal
 import statistics
 import sys
-import tempfile
 import threading
 import time
 import traceback
@@ -27,6 +24,7 @@ import traceback
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
+from torture import options  # noqa: E402
 from torture.arena import Tally  # noqa: E402
 from harness import crowd, nix, process, watch  # noqa: E402
 from harness.eviction import Evictor  # noqa: E402
@@ -67,7 +65,7 @@ class Bout:
     """A registry of small images, and rounds of one kind over it."""
 
     def __init__(self, directory, seed, kind, server="lighttpd", settings=(),
-                 **options):
+                 **more):
         with_descriptors()
         self.directory = directory
         self.kind = kind
@@ -78,7 +76,7 @@ class Bout:
         self.new_salt()
         (directory / "registry").mkdir()
         self.registry = Registry(directory / "registry", self.flake, server,
-                                 settings=settings, **options)
+                                 settings=settings, **more)
 
     def new_salt(self):
         (self.flake / "salt").write_text(f"{self.chance.random()}\n")
@@ -376,14 +374,9 @@ BOUTS = {"at once": at_once, "bad clients": bad_clients, "evicted": evicted,
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--seed", default=str(random.randrange(1 << 32)))
-    args = parser.parse_args()
+    args = options.parser(rounds=5).parse_args()
     process.become_subreaper()
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="flakehub-load."))
-    directory.chmod(0o755)
+    directory = options.make_folder("load")
     good = True
     say(f"seed {args.seed}")
     for name, bout in BOUTS.items():
@@ -396,10 +389,7 @@ def main():
             tally = bout(folder, args.seed, args.rounds, server)
             say(tally)
             good = good and tally.is_clean()
-    if good:
-        shutil.rmtree(directory)
-    else:
-        say(f"see {directory}")
+    options.leave_folder(directory, good)
     return 0 if good else 1
 
 

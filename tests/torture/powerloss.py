@@ -369,9 +369,8 @@ def power_loss(directory, seed, rounds):
     """Every prefix of what was recorded, or as many as there are rounds for,
     at random."""
     faults = shim.Shim(directory)
-    arena = Arena(directory, seed, "power loss",
-                  settings=["compression = none"])
-    try:
+    with Arena(directory, seed, "power loss",
+               settings=["compression = none"]) as arena:
         names = arena.names[0], arena.names[4]
         with arena.round():
             arena.learn(*names)
@@ -391,6 +390,4 @@ def power_loss(directory, seed, rounds):
                 except (Wrong, AssertionError) as e:
                     raise type(e)(f"after {number} operations, {model}: "
                                   f"{operations[number - 1][:2]}: {e}") from e
-    finally:
-        tally = arena.stop()
-    return tally
+    return arena.tally

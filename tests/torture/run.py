@@ -13,24 +13,20 @@ wrong.
 Programs built with a sanitizer (FLAKEHUB_BUILD), or run under valgrind, are
 watched: each report of theirs is in the table, and a failure."""
 
-import argparse
 import concurrent.futures
 import dataclasses
 import json
 import os
 import pathlib
-import random
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # pylint: disable=wrong-import-position
-from torture import plan  # noqa: E402
+from torture import options, plan  # noqa: E402
 from torture.arena import Tally  # noqa: E402
 from harness import watch  # noqa: E402
 from harness.process import become_subreaper  # noqa: E402
@@ -147,12 +143,9 @@ def interrupt(*_):
 
 def main():
     signal.signal(signal.SIGTERM, interrupt)
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=600)
+    parser = options.parser(rounds=600)
     parser.add_argument("--seconds", type=int, default=3600)
-    parser.add_argument("--seed", default=str(random.randrange(1 << 32)))
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--only", default="")
     parser.add_argument("--without", default="")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--valgrind", action="store_true")
@@ -163,8 +156,7 @@ def main():
         one(args)
         return 0
     print(f"TORTURE_SEED={args.seed}", flush=True)
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="flakehub-torture."))
-    directory.chmod(0o755)
+    directory = options.make_folder("torture")
     good = False
     started = time.monotonic()
     try:
@@ -172,10 +164,7 @@ def main():
     finally:
         print(f"{time.monotonic() - started:.0f} s, seed {args.seed}, "
               f"load {os.getloadavg()[0]:.1f}")
-        if good and not args.keep:
-            shutil.rmtree(directory)
-        else:
-            print(f"see {directory}")
+        options.leave_folder(directory, good and not args.keep)
     return 0 if good else 1
 
 

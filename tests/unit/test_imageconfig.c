@@ -8,18 +8,9 @@
 #include "common/alloc.h"
 #include "common/imageconfig.h"
 #include "common/json.h"
+#include "tests/unit/jsontext.h"
 
 #include "common/banned.h"
-
-static struct json_object *parse(const char *text)
-{
-	struct err err = ERR_INIT;
-	struct json_object *json = NULL;
-
-	if (json_parse(&json, text, strlen(text), "t.json", &err))
-		fail_msg("%s: %s", text, err.msg);
-	return json;
-}
 
 /* JSON of one value, and Python's json.dumps() of it. */
 static void test_scalars(void **state)
@@ -73,7 +64,7 @@ static void test_scalars(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		autojson *json = parse(cases[i][0]);
+		autojson *json = json_of(cases[i][0]);
 		autostrbuf out = STRBUF_INIT;
 
 		imageconfig_format_json(&out, json);
@@ -122,7 +113,7 @@ static void test_golden_texts(void **state)
 			json_object_object_get(c, "expect");
 		const char *text = json_object_get_string(
 			json_object_object_get(expect, "image_config"));
-		autojson *json = parse(text);
+		autojson *json = json_of(text);
 		autostrbuf out = STRBUF_INIT;
 
 		imageconfig_format_json(&out, json);
@@ -175,8 +166,8 @@ static void test_merge(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		autojson *config = parse(cases[i][0]);
-		autojson *base = parse(cases[i][1]);
+		autojson *config = json_of(cases[i][0]);
+		autojson *base = json_of(cases[i][1]);
 		autojson *merged = NULL;
 		autostrbuf out = STRBUF_INIT;
 		struct err err = ERR_INIT;
@@ -203,8 +194,8 @@ static void test_merge_refuses(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		autojson *config = parse(cases[i][0]);
-		autojson *base = parse(cases[i][1]);
+		autojson *config = json_of(cases[i][0]);
+		autojson *base = json_of(cases[i][1]);
 		autojson *merged = NULL;
 		struct err err = ERR_INIT;
 

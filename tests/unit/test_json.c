@@ -11,18 +11,9 @@
 #include "common/alloc.h"
 #include "common/json.h"
 #include "common/limits.h"
+#include "tests/unit/jsontext.h"
 
 #include "common/banned.h"
-
-static struct json_object *parse(const char *text)
-{
-	struct err err = ERR_INIT;
-	struct json_object *json = NULL;
-
-	if (json_parse(&json, text, strlen(text), "t.json", &err))
-		fail_msg("%s: %s", text, err.msg);
-	return json;
-}
 
 static void test_accepts(void **state)
 {
@@ -44,7 +35,7 @@ static void test_accepts(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		autojson *json = parse(cases[i][0]);
+		autojson *json = json_of(cases[i][0]);
 		autostrbuf out = STRBUF_INIT;
 
 		json_format_compact(&out, json);
@@ -215,8 +206,8 @@ static void test_memory(void **state)
 
 static void test_getters(void **state)
 {
-	autojson *json = parse("{\"s\":\"x\",\"i\":7,\"b\":true,\"a\":[],"
-			       "\"o\":{},\"n\":null}");
+	autojson *json = json_of("{\"s\":\"x\",\"i\":7,\"b\":true,\"a\":[],"
+				 "\"o\":{},\"n\":null}");
 	struct err err = ERR_INIT;
 	const char *s = NULL;
 	int64_t i = 0;
@@ -245,10 +236,10 @@ static void test_getters(void **state)
 
 static void test_getters_refuse(void **state)
 {
-	autojson *json = parse("{\"s\":\"7\",\"i\":7,\"b\":true,\"f\":1.0,"
-			       "\"z\":\"a\\u0000b\",\"n\":null,"
-			       "\"u\":9223372036854775808}");
-	autojson *array = parse("[]");
+	autojson *json = json_of("{\"s\":\"7\",\"i\":7,\"b\":true,\"f\":1.0,"
+				 "\"z\":\"a\\u0000b\",\"n\":null,"
+				 "\"u\":9223372036854775808}");
+	autojson *array = json_of("[]");
 	struct err err = ERR_INIT;
 	const char *s;
 	int64_t i;

@@ -6,15 +6,13 @@
 #include <stdlib.h>
 
 #include "common/alloc.h"
-#include "common/plan.h"
 #include "common/strbuf.h"
 #include "tests/unit/closuretext.h"
+#include "tests/unit/planfixture.h"
 
 #include "common/banned.h"
 
-#define HEX	  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define PATHS_MAX 300
-
+#define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 /* A path of a closure, named by its number; it needs the next one. */
 struct made {
 	int name;
@@ -129,34 +127,6 @@ static void test_wanted(void **state)
 	plan_make(&plan, &closure, wanted, 10);
 	format(&got, &plan);
 	assert_string_equal(got.buf, "2;0");
-}
-
-/* A small generator of our own: the same numbers everywhere. */
-static uint32_t next_random(uint32_t *seed)
-{
-	*seed = *seed * 1664525 + 1013904223;
-	return *seed >> 8;
-}
-
-static void check_plan(const struct closure *closure, const struct plan *plan,
-		       const unsigned char *wanted, size_t max_layers)
-{
-	size_t seen[PATHS_MAX] = { 0 };
-
-	assert_true(plan->nr <= max_layers);
-	for (size_t i = 0; i < plan->nr; i++) {
-		const struct plan_layer *layer = &plan->layers[i];
-
-		assert_true(layer->nr > 0);
-		for (size_t j = 0; j < layer->nr; j++) {
-			assert_true(layer->paths[j] < closure->nr);
-			seen[layer->paths[j]]++;
-			assert_true(!j ||
-				    layer->paths[j] > layer->paths[j - 1]);
-		}
-	}
-	for (size_t i = 0; i < closure->nr; i++)
-		assert_int_equal(seen[i], !!wanted[i]);
 }
 
 static void shuffle(struct made *made, size_t nr, uint32_t *seed)

@@ -6,15 +6,14 @@
 #include <stdlib.h>
 
 #include "common/alloc.h"
-#include "common/plan.h"
 #include "common/strbuf.h"
 #include "tests/unit/closuretext.h"
+#include "tests/unit/planfixture.h"
 
 #include "common/banned.h"
 
-#define HEX	  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define PATHS_MAX 300
-#define LAYERS	  100
+#define HEX    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define LAYERS 100
 
 /* A path of a package, whose hash and version are those of a revision. */
 static void format_path(struct strbuf *out, int name, int revision)
@@ -22,34 +21,6 @@ static void format_path(struct strbuf *out, int name, int revision)
 	strbuf_addf(out, "/nix/store/%032x-lib%c%c-%d.%d\n",
 		    (unsigned int)name * 7919u + (unsigned int)revision * 977u,
 		    'a' + name % 26, 'a' + name / 26, name % 3, revision);
-}
-
-/* A small generator of our own: the same numbers everywhere. */
-static uint32_t next_random(uint32_t *seed)
-{
-	*seed = *seed * 1664525 + 1013904223;
-	return *seed >> 8;
-}
-
-static void check_plan(const struct closure *closure, const struct plan *plan,
-		       const unsigned char *wanted, size_t max_layers)
-{
-	size_t seen[PATHS_MAX] = { 0 };
-
-	assert_true(plan->nr <= max_layers);
-	for (size_t i = 0; i < plan->nr; i++) {
-		const struct plan_layer *layer = &plan->layers[i];
-
-		assert_true(layer->nr > 0);
-		for (size_t j = 0; j < layer->nr; j++) {
-			assert_true(layer->paths[j] < closure->nr);
-			seen[layer->paths[j]]++;
-			assert_true(!j ||
-				    layer->paths[j] > layer->paths[j - 1]);
-		}
-	}
-	for (size_t i = 0; i < closure->nr; i++)
-		assert_int_equal(seen[i], !!wanted[i]);
 }
 
 /*

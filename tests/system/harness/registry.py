@@ -128,6 +128,13 @@ class Registry:
         assert reply.digest() == digest
         return reply.body
 
+    def pull(self, name, reference="latest"):
+        """All of an image, each blob checked; returns its digest."""
+        manifest, reply = self.manifest(name, reference)
+        for part in [manifest["config"], *manifest["layers"]]:
+            self.blob(name, part["digest"])
+        return reply.digest()
+
     def flakehub(self, *args, **options):
         """Run the command with the registry's settings and environment."""
         options.setdefault("env", self.environment)
