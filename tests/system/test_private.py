@@ -16,6 +16,7 @@ from harness.webserver import accepts, free_port, program
 USER, PASSWORD = "alice", "open-sesame-17"
 
 # A real web server before git http-backend; below /files/ files as they are.
+# lighttpd 1.4.79 cuts what is PATH_INFO off the URL before it asks mod_cgi.
 LIGHTTPD = """server.modules = (
 	"mod_accesslog", "mod_alias", "mod_setenv", "mod_auth",
 	"mod_authn_file", "mod_cgi")
@@ -30,7 +31,7 @@ auth.backend.htpasswd.userfile = "{dir}/htpasswd"
 auth.require = ("/" => ("method" => "basic", "realm" => "git",
 	"require" => "valid-user"))
 alias.url = ("/git/" => "/usr/lib/git-core/git-http-backend/")
-$HTTP["url"] =~ "^/git/" {{
+$HTTP["url"] =~ "^/git" {{
 	cgi.assign = ("" => "")
 	setenv.add-environment = ("GIT_PROJECT_ROOT" => "{dir}/git",
 		"GIT_HTTP_EXPORT_ALL" => "1", "GIT_CONFIG_NOSYSTEM" => "1",
