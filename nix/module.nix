@@ -29,7 +29,7 @@ let
   settingsType = with types;
     attrsOf (nullOr (oneOf [ bool int str (listOf str) ]));
 
-  socket = "/run/flakehub/fcgi.sock";
+  socket = "/run/flakehub/flakehub.sock";
   cache = cfg.settings.cache-dir or "/var/cache/flakehub";
 
   # Of both units; systemd/flakehub.service says why.
