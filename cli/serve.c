@@ -21,6 +21,7 @@
 #include "common/alloc.h"
 #include "common/cache.h"
 #include "common/clock.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/spawn.h"
 
@@ -42,11 +43,9 @@ static const struct command_option options[] = {
 };
 
 /* For lighttpd to listen. */
-#define START_MS   10000
+#define START_MS  10000
 /* Of the lines "docker pull …"; `flakehub list` has the others. */
-#define PULLS_MAX  10
-/* Of the names of a flake's images. */
-#define NAMES_SIZE (1u << 20)
+#define PULLS_MAX 10
 
 struct serve {
 	bool debug;
@@ -315,7 +314,7 @@ static void read_names(struct serve *s)
 
 	if (n < 0 && errno == EINTR)
 		return;
-	if (n > 0 && s->names_text.len < NAMES_SIZE) {
+	if (n > 0 && s->names_text.len < SERVE_NAMES_MAX) {
 		strbuf_add(&s->names_text, text, (size_t)n);
 		return;
 	}

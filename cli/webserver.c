@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/limits.h"
 
 #include "common/banned.h"
 
@@ -124,7 +125,8 @@ int webserver_ended(const char *directory, struct err *err)
 	struct err ignored = ERR_INIT;
 	const char *line;
 
-	if (fd < 0 || strbuf_read(&text, fd, 1 << 20, path, &ignored) < 0)
+	if (fd < 0 ||
+	    strbuf_read(&text, fd, WEBSERVER_LOG_MAX, path, &ignored) < 0)
 		return err_set(err, ERR_SYSTEM, "lighttpd ended");
 	while (text.len && text.buf[text.len - 1] == '\n')
 		text.buf[--text.len] = 0;

@@ -79,6 +79,14 @@
 #define PATTERNS_MAX	      5000u
 /* Manifests of an index: a few for each platform that there is. */
 #define INDEX_MEMBERS_MAX     256u
+/* The last line of a dockerTools script: two store paths and a few words. */
+#define SCRIPT_LINE_MAX	      4096
+/* A key of a URL's query, looked at for a password. */
+#define QUERY_KEY_MAX	      128
+/* The names of a flake's images, of which `serve` prints ten. */
+#define SERVE_NAMES_MAX	      (1u << 20)
+/* What lighttpd says before it ends; only the last line is told. */
+#define WEBSERVER_LOG_MAX     (1u << 20)
 /* Symlinks followed inside an archive before it is called a loop. */
 #define ARCHIVE_LINKS_MAX     16
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/limits.h"
 
 #include "common/banned.h"
 
@@ -13,9 +14,6 @@
 /* What ends a URL, or the part of a query that is one value. */
 #define URL_ENDS   "\"'<> \t\n"
 #define VALUE_ENDS "&#" URL_ENDS
-
-/* Longer ones are no keys of this world. */
-#define KEY_MAX 128
 
 static int hex_value(char c)
 {
@@ -26,7 +24,8 @@ static int hex_value(char c)
 }
 
 /* In lower case and without escapes; a broken one stays as it is. */
-static void plain_key(char plain[KEY_MAX + 1], const char *key, size_t len)
+static void plain_key(char plain[QUERY_KEY_MAX + 1], const char *key,
+		      size_t len)
 {
 	size_t nr = 0;
 
@@ -56,9 +55,9 @@ bool secret_is_key(const char *key, size_t len)
 	};
 	static const char *const words[] = { "key", "sig", "pwd", "pass",
 					     "jwt" };
-	char plain[KEY_MAX + 1];
+	char plain[QUERY_KEY_MAX + 1];
 
-	if (!len || len > KEY_MAX)
+	if (!len || len > QUERY_KEY_MAX)
 		return false;
 	plain_key(plain, key, len);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/limits.h"
 #include "common/source_kinds.h"
 #include "common/store.h"
 
@@ -17,9 +18,6 @@
  *
  *	exec "/nix/store/…-stream"  /nix/store/…-NAME-conf.json "$@"
  */
-
-/* The last line: two store paths and a few words. */
-#define LINE_SIZE 4096
 
 static const char *skip_spaces(const char *p)
 {
@@ -61,7 +59,7 @@ static char *parse_line(const char *line)
 static int find_conf(const char *path, char **conf, struct err *err)
 {
 	autoclose int fd = store_open(path, O_RDONLY | O_NONBLOCK, err);
-	char text[LINE_SIZE + 1], head[2];
+	char text[SCRIPT_LINE_MAX + 1], head[2];
 	struct stat st;
 	ssize_t n;
 	char *line;
@@ -78,8 +76,10 @@ static int find_conf(const char *path, char **conf, struct err *err)
 		return err_errno(err, "cannot read %s", path);
 	if (n != 2 || memcmp(head, "#!", 2))
 		return 0;
-	n = pread_all(fd, text, LINE_SIZE,
-		      st.st_size > LINE_SIZE ? st.st_size - LINE_SIZE : 0);
+	n = pread_all(fd, text, SCRIPT_LINE_MAX,
+		      st.st_size > SCRIPT_LINE_MAX
+			      ? st.st_size - SCRIPT_LINE_MAX
+			      : 0);
 	if (n < 0)
 		return err_errno(err, "cannot read %s", path);
 	while (n && strchr(" \t\n", text[n - 1]))
