@@ -72,6 +72,15 @@ static int unlink_blob(struct eviction *e, struct inventory_blob *blob,
 	return 1;
 }
 
+/* No lease begins while *bar is open; a dry run needs none. */
+static int bar_leases(const struct eviction *e, int *bar, struct err *err)
+{
+	if (e->gc->dry_run)
+		return 0;
+	*bar = lease_bar(e->gc->cache, err);
+	return *bar < 0 ? -1 : 0;
+}
+
 static int evict_blob(struct eviction *e, struct inventory_blob *blob,
 		      struct err *err)
 {
@@ -82,11 +91,8 @@ static int evict_blob(struct eviction *e, struct inventory_blob *blob,
 	if (blob->is_gone || blob->needed_by || blob->image != NO_IMAGE ||
 	    !inventory_is_fresh(e->inventory))
 		return 0;
-	if (!e->gc->dry_run) {
-		bar = lease_bar(e->gc->cache, err);
-		if (bar < 0)
-			return -1;
-	}
+	if (bar_leases(e, &bar, err))
+		return -1;
 	if (!lease_is_over(e->gc->cache, cache_blob_file(&blob->digest, path),
 			   LEASE_ATIME))
 		return 0;
@@ -106,11 +112,8 @@ static int evict_manifest(struct eviction *e, struct inventory_image *image,
 	if (blob->is_gone || blob->needed_by ||
 	    !inventory_is_fresh(e->inventory))
 		return 0;
-	if (!e->gc->dry_run) {
-		bar = lease_bar(e->gc->cache, err);
-		if (bar < 0)
-			return -1;
-	}
+	if (bar_leases(e, &bar, err))
+		return -1;
 	if (is_leased(e, image))
 		return 0;
 	return unlink_blob(e, blob, err);

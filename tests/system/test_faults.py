@@ -34,6 +34,19 @@ def disk(directory):
         run(["umount", "--lazy", folder]).ok()
 
 
+@pytest.fixture
+def on_disk(disk, make_registry, fresh):
+    """on_disk(options, max_age): a small disk, the registry whose cache is on
+    it, and the digest of an image that is in that."""
+    def make(options, max_age, server="lighttpd"):
+        folder = disk(options)
+        registry = make_registry(
+            fresh(), server, cache=folder / "cache", settings=[
+                PLAIN, "error-max-age = 0s", f"max-age = {max_age}"])
+        return folder, registry, registry.pull("hello")
+    return make
+
+
 def refused(registry, name, *words):
     """A pull that cannot be: an error of the client's kind, with its reason.
     """
@@ -45,12 +58,8 @@ def refused(registry, name, *words):
 
 
 @pytest.mark.parametrize("server", ("lighttpd", "nginx"))
-def test_nearly_full(disk, make_registry, fresh, server):
-    folder = disk("size=16m")
-    registry = make_registry(fresh(), server, cache=folder / "cache",
-                             settings=[PLAIN, "error-max-age = 0s",
-                                       "max-age = 0s"])
-    digest = registry.pull("hello")
+def test_nearly_full(on_disk, server):
+    folder, registry, digest = on_disk("size=16m", "0s", server)
     filler = folder / "filler"
     statvfs = run(["stat", "-f", "-c", "%a %S", folder]).ok().out.split()
     free = int(statvfs[0]) * int(statvfs[1])
@@ -71,12 +80,9 @@ def test_nearly_full(disk, make_registry, fresh, server):
     assert_whole(registry.cache)
 
 
-def test_full_in_the_middle(disk, make_registry, fresh):
+def test_full_in_the_middle(on_disk):
     """Room enough to begin and too little to end."""
-    folder = disk("size=7m")
-    registry = make_registry(fresh(), cache=folder / "cache", settings=[
-        PLAIN, "error-max-age = 0s", "max-age = 1h"])
-    digest = registry.pull("hello")
+    folder, registry, digest = on_disk("size=7m", "1h")
     for _ in range(3):
         refused(registry, "many", "space")
         assert registry.pull("hello") == digest
@@ -103,14 +109,11 @@ def remount(folder, how):
         ["mount", "-o", f"remount,{how}", folder]).status == 0)
 
 
-def test_nothing_is_started_in_vain(disk, make_registry, fresh):
+def test_nothing_is_started_in_vain(on_disk):
     """Where not even a failure could be noted, no pull starts a builder: what
     is there is served, however old its tag, the rest refused with the reason.
     """
-    folder = disk("size=16m")
-    registry = make_registry(fresh(), cache=folder / "cache", settings=[
-        PLAIN, "error-max-age = 0s", "max-age = 0s"])
-    digest = registry.pull("hello")
+    folder, registry, digest = on_disk("size=16m", "0s")
     manifest, _ = registry.manifest("no-store")
     gone = manifest["layers"][0]["digest"]
     blobs(registry.cache)[gone].unlink()
@@ -138,12 +141,9 @@ def test_nothing_is_started_in_vain(disk, make_registry, fresh):
     assert_whole(registry.cache)
 
 
-def test_gc_makes_room(disk, make_registry, fresh):
+def test_gc_makes_room(on_disk):
     """On a full disk gc still works."""
-    folder = disk("size=7m")
-    registry = make_registry(fresh(), cache=folder / "cache", settings=[
-        PLAIN, "error-max-age = 0s", "max-age = 1h"])
-    digest = registry.pull("hello")
+    folder, registry, digest = on_disk("size=7m", "1h")
     refused(registry, "many", "space")
     filler = folder / "filler"
     try:
@@ -165,11 +165,8 @@ def test_gc_makes_room(disk, make_registry, fresh):
     assert registry.pull("hello", digest) == digest
 
 
-def test_no_inodes(disk, make_registry, fresh):
-    folder = disk("size=64m,nr_inodes=400")
-    registry = make_registry(fresh(), cache=folder / "cache", settings=[
-        PLAIN, "error-max-age = 0s", "max-age = 1h"])
-    digest = registry.pull("hello")
+def test_no_inodes(on_disk):
+    folder, registry, digest = on_disk("size=64m,nr_inodes=400", "1h")
     filler = folder / "filler"
     filler.mkdir()
     number = 0
@@ -193,12 +190,8 @@ def test_no_inodes(disk, make_registry, fresh):
 
 
 @pytest.mark.parametrize("server", ("lighttpd", "nginx"))
-def test_read_only(disk, make_registry, fresh, server):
-    folder = disk("size=64m")
-    registry = make_registry(fresh(), server, cache=folder / "cache",
-                             settings=[PLAIN, "error-max-age = 0s",
-                                       "max-age = 2s"])
-    digest = registry.pull("hello")
+def test_read_only(on_disk, server):
+    folder, registry, digest = on_disk("size=64m", "2s", server)
     other = registry.pull("no-store")
     run(["mount", "-o", "remount,ro", folder]).ok()
     assert registry.pull("hello", digest) == digest
