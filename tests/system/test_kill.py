@@ -16,7 +16,7 @@ from harness import fetch, nix
 from harness.process import descendants, is_alive, kill, wait_for
 from harness.registry import assert_whole
 
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "6"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "4"))
 SEED = int(os.environ.get("SEED", random.randrange(1 << 32)))
 
 
@@ -104,7 +104,7 @@ def test_keeper_starts_the_responder_again(make_registry, simple):
 @pytest.mark.sanitized
 def test_build_outlives_the_keeper(make_registry, fresh):
     """The responder and the keeper go; the builder publishes."""
-    registry = make_registry(fresh(seconds=15))
+    registry = make_registry(fresh(seconds=10))
     asked = fetch.Connection(registry.port, "GET", "/v2/slow/manifests/latest")
     wait_for("the builder", lambda: responders(registry)[2], 20)
     time.sleep(1)

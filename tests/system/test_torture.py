@@ -16,9 +16,10 @@ from torture import faults, kills, powerloss, shim  # noqa: E402
 SEED = os.environ.get("SEED", str(random.randrange(1 << 32)))
 
 RUNS = {
-    "kill-builder": lambda d: kills.by_time(d, SEED, 2, "builder", images=2),
+    # test_kill.py has more of these.
+    "kill-builder": lambda d: kills.by_time(d, SEED, 1, "builder", images=2),
     "kill-builder-at-a-call": lambda d: kills.at_calls(
-        d, SEED, 4, shim.BUILDER, images=2),
+        d, SEED, 3, shim.BUILDER, images=2),
     "kill-responder-at-a-call": lambda d: kills.at_calls(
         d, SEED, 2, shim.RESPONDER, images=1),
     "kill-nix": lambda d: kills.by_time(d, SEED, 2, "nix", images=1),

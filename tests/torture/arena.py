@@ -118,8 +118,8 @@ class Arena:
         # Others that serve.
         self.keep = keep
         self.names = [f"i-{n}" for n in range(images)]
-        self.salt = f"{seed} {kind}"
-        self.flake = make_flake(directory, self.salt)
+        # All that are tortured from one seed have these of Nix.
+        self.flake = make_flake(directory, seed)
         self.settings = [*SETTINGS, *settings]
         self.hashed = {}
         self.expected = {}
