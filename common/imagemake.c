@@ -85,10 +85,9 @@ static int find_output(struct image_work *work, const struct flake_pin *pin,
 }
 
 /*
- * Nothing holds a flake's source or its derivation until it is realised: has
- * Nix's garbage collector been there in between? What it is about to remove is
- * partly there, and not valid any more; or it is again, if another builder has
- * copied it, but Nix has seen a store path that was not what its name says.
+ * Nothing holds a flake's source or its derivation until it is realised. What
+ * Nix's collector is about to remove is partly there and not valid any more, or
+ * again, if another builder has copied it, but not what Nix has seen of it.
  */
 static bool was_collected(struct image_work *work, const struct flake_pin *pin,
 			  const char *drv_path, const struct err *err)
@@ -98,6 +97,7 @@ static bool was_collected(struct image_work *work, const struct flake_pin *pin,
 	struct err ignored;
 
 	if ((drv_path && access(drv_path, F_OK)) ||
+	    strstr(err->msg, "missing derivation '") ||
 	    (source && strstr(err->msg, "mismatch in input '")))
 		return true;
 	return source && (access(source, F_OK) ||

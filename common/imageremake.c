@@ -101,7 +101,8 @@ static int build_again(struct image_work *work, const struct record *record,
 	if (nix_realise_output(&work->nix, json_object_get_string(drv_path),
 			       record->output, root, path, err)) {
 		*was_collected =
-			access(json_object_get_string(drv_path), F_OK) != 0;
+			access(json_object_get_string(drv_path), F_OK) != 0 ||
+			strstr(err->msg, "missing derivation") != NULL;
 		return -1;
 	}
 	return 0;
