@@ -26,8 +26,15 @@ static int write_file(const char *folder, const char *name, const char *text)
 {
 	autofree char *path = xasprintf("%s/%s", folder, name);
 	autoclose int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t len = (ssize_t)strlen(text), n;
 
-	return fd < 0 || write_all(fd, text, strlen(text)) ? -1 : 0;
+	if (fd < 0)
+		return -1;
+	/* Half a number would be another, and each write is taken as one. */
+	do {
+		n = write(fd, text, (size_t)len);
+	} while (n < 0 && errno == EINTR);
+	return n == len ? 0 : -1;
 }
 
 char *cgroup_find(char *text)
