@@ -254,7 +254,9 @@ static int pump(const struct spawn_run *run, pid_t pid, int out_fd, int err_fd,
 		ready = poll(fds, 2, wait_ms(run, deadline));
 		if (!ready && has_ended(pid))
 			break;
-		if (ready < 0 && errno != EINTR) {
+		if (ready < 0 && errno == EINTR)
+			continue; /* revents are of the call before */
+		if (ready < 0) {
 			rc = err_errno(err, "waiting for %s", name_of(run));
 			break;
 		}

@@ -301,6 +301,30 @@ static void test_each_call(void **state)
 		}
 }
 
+static int leave_one(void *arg)
+{
+	struct starting *s = arg;
+	autostrbuf out = STRBUF_INIT, errors = STRBUF_INIT;
+
+	return run("echo hello; sleep 1000 &", 60000, &out, &errors, &s->status,
+		   &s->err);
+}
+
+/* What poll(2) said before the signal is not read once more. */
+static void test_signal_with_one_left(void **state)
+{
+	const struct broken poll = { SCMP_SYS(poll), EINTR, 0, 0, 0 };
+	struct starting s = { .err = ERR_INIT };
+	int rc;
+
+	alarm(100);
+	assert_true(broken_run_nth(&poll, 2, leave_one, &s, &rc));
+	assert_int_equal(rc, 0);
+	alarm(0);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +340,7 @@ int main(void)
 	const struct CMUnitTest faults[] = {
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_each_call),
+		cmocka_unit_test(test_signal_with_one_left),
 	};
 
 	putenv(secret);
