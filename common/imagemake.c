@@ -98,7 +98,8 @@ static bool was_collected(struct image_work *work, const struct flake_pin *pin,
 
 	if ((drv_path && access(drv_path, F_OK)) ||
 	    strstr(err->msg, "missing derivation '") ||
-	    (source && strstr(err->msg, "mismatch in input '")))
+	    (source && (strstr(err->msg, "mismatch in input '") ||
+			pin_is_back(pin, err->msg))))
 		return true;
 	return source && (access(source, F_OK) ||
 			  nix_closure(&work->nix, source, &closure, &ignored));

@@ -35,6 +35,22 @@ char *pin_store_path(const struct flake_pin *pin)
 			strlen(store) + strcspn(path + strlen(store), "/?"));
 }
 
+bool pin_is_back(const struct flake_pin *pin, const char *msg)
+{
+	static const char missed[] = "': No such file";
+	autofree char *source = pin_store_path(pin);
+
+	for (const char *p = msg; source && (p = strstr(p, source)); p++) {
+		size_t len = strcspn(p, "'");
+		autofree char *file = xasprintf("%.*s", (int)len, p);
+
+		if (!strncmp(p + len, missed, strlen(missed)) &&
+		    !access(file, F_OK))
+			return true;
+	}
+	return false;
+}
+
 #define METADATA "nix flake metadata"
 
 /*

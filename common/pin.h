@@ -54,6 +54,9 @@ MUST_CHECK int pin_complete(struct nix *nix, struct flake_pin *pin,
  */
 char *pin_store_path(const struct flake_pin *pin);
 
+/* Does Nix say that it missed a file of that copy which is there? */
+bool pin_is_back(const struct flake_pin *pin, const char *msg);
+
 /*
  * After an evaluation: was it of the source that was pinned? ERR_BUSY if a
  * folder was changed meanwhile.
