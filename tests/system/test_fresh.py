@@ -14,6 +14,8 @@ from harness.registry import assert_whole
 from harness.webserver import SERVERS
 
 IMAGE = "/v2/hello/manifests/latest"
+# It says itself that busybox is a layer, of an image of two megabytes.
+LAYERED = "conf-2025"
 
 
 @pytest.fixture
@@ -56,9 +58,9 @@ def test_push(make_registry, client_of, repository, daemon, directory, server):
     registry = make_registry(daemon.url("infra"), server,
                              settings=[f"max-age = {age}s"])
     docker = client_of("docker")
-    name = registry.reference("hello")
+    name = registry.reference(LAYERED)
     docker.pull(name).ok()
-    first, reply = registry.manifest("hello")
+    first, reply = registry.manifest(LAYERED)
     resolved = time.monotonic()
     salt = push(repository, daemon)
     time.sleep(max(0, resolved + age + 1 - time.monotonic()))
@@ -67,7 +69,7 @@ def test_push(make_registry, client_of, repository, daemon, directory, server):
     registry.send("GET", "/v2/?before")
     docker.pull(name).ok()
     assert docker.run(name).ok().out == f"Hello from {salt}\n"
-    second, _ = registry.manifest("hello")
+    second, _ = registry.manifest(LAYERED)
 
     def digests(manifest):
         return {layer["digest"] for layer in manifest["layers"]}
