@@ -6,7 +6,7 @@ import signal
 import time
 
 from harness import nix
-from harness.process import Process, kill, wait_for
+from harness.process import Process, is_ending, kill, wait_for
 from harness.registry import FLAKEHUB
 from harness.store import Store
 
@@ -80,7 +80,8 @@ def call_round(arena, faults, program, calls):
     arena.answer(name, arena.ask(name))
     arena.settle()
     arena.tally.faults += faults.disarm()
-    if not arena.registry.process.is_running():
+    if is_ending(arena.registry.process.pid):
+        arena.registry.process.popen.wait(PATIENCE)
         wait_for("the old responder ends", ended(responder), PATIENCE)
         arena.restart("keeper")
     arena.recovered([name])

@@ -26,6 +26,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 # pylint: disable=wrong-import-position
 from torture import options  # noqa: E402
 from torture.arena import Tally  # noqa: E402
+from fastcgi import THREADS  # noqa: E402
 from harness import crowd, nix, process, watch  # noqa: E402
 from harness.eviction import Evictor  # noqa: E402
 from harness.process import descendants, wait_for  # noqa: E402
@@ -77,6 +78,7 @@ class Bout:
         (directory / "registry").mkdir()
         self.registry = Registry(directory / "registry", self.flake, server,
                                  settings=settings, **more)
+        wait_for("the responder's threads", self.is_ready, 60)
 
     def new_salt(self):
         (self.flake / "salt").write_text(f"{self.chance.random()}\n")
@@ -128,10 +130,24 @@ class Bout:
                  if "flakehub.fcgi" in command]
         return found[0] if len(found) == 1 else None
 
+    def is_ready(self):
+        pid = self.responder()
+        return pid and len(os.listdir(f"/proc/{pid}/task")) >= THREADS
+
     def holdings(self):
         pid = wait_for("a responder", self.responder, 60)
         return [len(os.listdir(f"/proc/{pid}/{what}"))
                 for what in ("fd", "task")]
+
+    async def given_back(self, before, seconds=10):
+        """All descriptors and threads but those of connections that nginx
+        keeps."""
+        if self.registry.server == "nginx":
+            await asyncio.to_thread(self.registry.web.stop)
+        await asyncio.to_thread(wait_for, "all is given back",
+                                lambda: self.holdings() == before, seconds)
+        if self.registry.server == "nginx":
+            await asyncio.to_thread(self.registry.web.start)
 
     def run(self, rounds, one):
         """one() for each round; whatever happens, all is ended and looked
@@ -165,18 +181,18 @@ def at_once(directory, seed, rounds, server):
 
     async def one():
         bout.new_salt()
+        before = bout.holdings()
         clients = crowd.Crowd(bout.registry.port, connections=CONNECTIONS)
         await bout.gather(bout.pulls(clients, WARM))
         idle = [await clients.half_open()
                 for _ in range(CONNECTIONS - 200)]
-        before, mark = bout.holdings(), bout.log_size()
+        mark = bout.log_size()
         done = await bout.gather(bout.pulls(clients, WARM + COLD, 10))
         for writer in idle:
             clients.hang_up(writer)
         warm, slowest = milliseconds([p for p in done if p.name in WARM])
         cold, last = milliseconds([p for p in done if p.name in COLD])
-        await asyncio.to_thread(wait_for, "all is given back",
-                                lambda: bout.holdings() == before)
+        await bout.given_back(before)
         say(f"{bout.kind}: {len(done)} right, {clients.most} connections at "
             f"most; {bout.answers(mark)}; warm median {warm:.0f} ms, slowest "
             f"{slowest:.0f} ms, ratio "
@@ -226,11 +242,12 @@ def bad_clients(directory, seed, rounds, server):
 
     async def one():
         bout.new_salt()
+        before = bout.holdings()
         clients = crowd.Crowd(bout.registry.port)
         await bout.gather(bout.pulls(clients, WARM))
         manifest = bout.registry.manifest("many")[0]
         layer = max(manifest["layers"], key=lambda part: part["size"])
-        before, mark = bout.holdings(), bout.log_size()
+        mark = bout.log_size()
         end = time.monotonic() + ROUND_S
         cold = bout.pulls(clients, COLD[:2], 5)
         bad = [asyncio.ensure_future(nuisance(clients, layer["digest"], end))
@@ -240,8 +257,7 @@ def bad_clients(directory, seed, rounds, server):
         bout.tally.faults += sum(await asyncio.gather(*bad))
         done += await bout.gather(cold)
         # Those half open are the web server's until it has waited enough.
-        await asyncio.to_thread(wait_for, "all is given back",
-                                lambda: bout.holdings() == before, 60)
+        await bout.given_back(before, 60)
         say(f"{bout.kind}: {len(done)} pulls right beside them; "
             f"{bout.answers(mark)}")
 

@@ -83,6 +83,20 @@ def rss(pid):
         return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1]) * 1024
 
 
+def is_ending(pid):
+    """Has it been killed, though it may still be there?"""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as f:
+            fields = f.read().rpartition(b")")[2].split()
+        with open(f"/proc/{pid}/status", "rb") as f:
+            pending = re.findall(rb"(?:Sig|Shd)Pnd:\s*([0-9a-f]+)", f.read())
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    # PF_EXITING of the kernel's
+    return bool(fields[0] in b"ZX" or int(fields[6]) & 4 or any(
+        int(mask, 16) >> (signal.SIGKILL - 1) & 1 for mask in pending))
+
+
 def kill(pid, number):
     try:
         os.kill(pid, number)
