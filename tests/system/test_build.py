@@ -263,22 +263,22 @@ def test_links_stay_while_their_record_does(builder, fresh):
     are made anew when the image that they name is forgotten."""
     flake = fresh()
     b = builder("a", flake)
-    b("build", "hello").ok()
-    first = b.digest("hello")
+    b("build", "conf-2025").ok()
+    first = b.digest("conf-2025")
     shared = {file: file.read_text() for file in
-              (b.cache / "repositories/hello/_blobs").iterdir()}
+              (b.cache / "repositories/conf-2025/_blobs").iterdir()}
     (flake / "salt").write_text("second\n")
-    b("build", "hello").ok()
-    second = b.digest("hello")
+    b("build", "conf-2025").ok()
+    second = b.digest("conf-2025")
     assert second != first
     assert all(file.read_text() == text for file, text in shared.items())
     both = [file for file in shared
             if file.name in blobs(b.cache)[second].read_text()]
     assert both
-    (b.cache / "repositories/hello/_manifests" / first[7:]).unlink()
+    (b.cache / "repositories/conf-2025/_manifests" / first[7:]).unlink()
     (flake / "salt").write_text("third\n")
-    b("build", "hello").ok()
-    assert all(b.digest("hello") in file.read_text() for file in both)
+    b("build", "conf-2025").ok()
+    assert all(b.digest("conf-2025") in file.read_text() for file in both)
 
 
 def test_a_failed_build_keeps_the_root(builder, fresh):
