@@ -4,8 +4,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/alloc.h"
+#include "common/store.h"
+#include "common/strbuf.h"
 #include "common/teller.h"
 #include "common/tree.h"
 #include "common/utf8.h"
@@ -19,10 +22,17 @@
 struct head {
 	const char *path; /* of the content */
 	size_t path_len;
-	struct tree *tree;		/* NULL: of ours */
-	const struct own_entry *own;	/* the next one */
+	char *entered;		     /* path, if a symlink led there, */
+	char *prefix;		     /* and the symlink's name in the image */
+	unsigned int depth;	     /* such symlinks on the way */
+	struct strbuf name;	     /* with a prefix, the entry's */
+	struct tree *tree;	     /* NULL: of ours */
+	const struct own_entry *own; /* the next one */
 	const struct tree_entry *entry; /* NULL at the tree's end */
 };
+
+/* An environment of environments has two; what is beyond stays a symlink. */
+#define DEPTH_MAX 4
 
 /*
  * What programs expect of a root and packages do not bring: each stands in
@@ -57,13 +67,17 @@ static const struct own_entry own_entries[] = {
 
 struct heads {
 	struct head *list;
-	size_t nr;
+	size_t nr, alloc;
 };
 
 static void heads_release(struct heads *heads)
 {
-	for (size_t i = 0; i < heads->nr; i++)
+	for (size_t i = 0; i < heads->nr; i++) {
 		tree_free(heads->list[i].tree);
+		free(heads->list[i].entered);
+		free(heads->list[i].prefix);
+		strbuf_release(&heads->list[i].name);
+	}
 	free(heads->list);
 }
 
@@ -78,7 +92,8 @@ static bool has_content(const struct heads *heads, const char *path)
 /* The entry's path in the image: "/bin/x". */
 static const char *head_name(const struct head *head)
 {
-	return head->entry->path + head->path_len;
+	return head->prefix ? head->name.buf
+			    : head->entry->path + head->path_len;
 }
 
 /*
@@ -106,6 +121,11 @@ static int head_advance(struct head *head, struct teller *teller,
 		return 0;
 	}
 	while ((rc = tree_next(head->tree, &head->entry, err)) > 0) {
+		if (head->prefix) {
+			strbuf_reset(&head->name);
+			strbuf_addf(&head->name, "%s%s", head->prefix,
+				    head->entry->path + head->path_len);
+		}
 		if (!hides_store(head))
 			return 0;
 		teller_warn(teller,
@@ -116,15 +136,26 @@ static int head_advance(struct head *head, struct teller *teller,
 	return rc;
 }
 
+/* Room for a head before the i-th; others may be elsewhere then. */
+static struct head *heads_grow(struct heads *heads, size_t i)
+{
+	ALLOC_GROW(heads->list, heads->nr, heads->alloc);
+	memmove(heads->list + i + 1, heads->list + i,
+		(heads->nr - i) * sizeof(*heads->list));
+	heads->nr++;
+	return &heads->list[i];
+}
+
 /* Begin with a content; its own directory is "/" and in the image already. */
 static int heads_add(struct heads *heads, const char *path,
 		     struct teller *teller, struct err *err)
 {
-	struct head *head = &heads->list[heads->nr++];
+	struct head *head = heads_grow(heads, heads->nr);
 
 	*head = (struct head){
 		.path = path,
 		.path_len = strlen(path),
+		.name = STRBUF_INIT,
 		.tree = tree_new(path, TREE_BY_CHARACTERS, TREE_NAMES_ONLY),
 	};
 	if (head_advance(head, teller, err))
@@ -140,9 +171,11 @@ static int heads_add(struct heads *heads, const char *path,
 static int heads_add_own(struct heads *heads, struct teller *teller,
 			 struct err *err)
 {
-	struct head *head = &heads->list[heads->nr++];
+	struct head *head = heads_grow(heads, heads->nr);
 
-	*head = (struct head){ .path = "", .own = own_entries };
+	*head = (struct head){ .path = "",
+			       .name = STRBUF_INIT,
+			       .own = own_entries };
 	return head_advance(head, teller, err);
 }
 
@@ -160,6 +193,107 @@ static struct head *heads_least(const struct heads *heads)
 			least = head;
 	}
 	return least;
+}
+
+/*
+ * Is it at a symlink to a directory of the store? 1 and where, 0, or -1. One
+ * to a directory that it is in itself has no end.
+ */
+static int head_leads(const struct head *head, struct strbuf *dir,
+		      struct err *err)
+{
+	struct err none = ERR_INIT;
+	struct stat st;
+
+	if (!head->tree || head->entry->type != TREE_SYMLINK ||
+	    head->depth == DEPTH_MAX || !store_has_path(head->entry->path))
+		return 0;
+	strbuf_reset(dir);
+	strbuf_add(dir, head->entry->path, head->entry->path_len);
+	if (store_resolve(dir, &st, &none)) {
+		if (none.code == ERR_UNKNOWN || none.code == ERR_REFUSED)
+			return 0;
+		*err = none;
+		return -1;
+	}
+	return S_ISDIR(st.st_mode) &&
+	       (strncmp(head->entry->path, dir->buf, dir->len) != 0 ||
+		head->entry->path[dir->len] != '/');
+}
+
+/* Has another head a directory of that name, or a symlink to another one? */
+static int heads_share(const struct heads *heads, const struct head *head,
+		       const char *dir, struct err *err)
+{
+	autostrbuf other_dir = STRBUF_INIT;
+
+	for (size_t i = 0; i < heads->nr; i++) {
+		const struct head *other = &heads->list[i];
+		int rc;
+
+		if (other == head || !other->entry ||
+		    strcmp(head_name(other), head_name(head)) != 0)
+			continue;
+		if (other->entry->type == TREE_DIRECTORY)
+			return 1;
+		rc = head_leads(other, &other_dir, err);
+		if (rc < 0 || (rc && strcmp(other_dir.buf, dir) != 0))
+			return rc;
+	}
+	return 0;
+}
+
+/* In place of the symlink that the i-th head is at, go on with what it names. */
+static int heads_follow(struct heads *heads, size_t i, const char *dir,
+			struct teller *teller, struct err *err)
+{
+	struct head *from = &heads->list[i];
+	struct head into = {
+		.entered = xstrdup(dir),
+		.path_len = strlen(dir),
+		.prefix = xstrdup(head_name(from)),
+		.depth = from->depth + 1,
+		.name = STRBUF_INIT,
+	};
+
+	into.path = into.entered;
+	into.tree = tree_new(into.path, TREE_BY_CHARACTERS, TREE_NAMES_ONLY);
+	*heads_grow(heads, i + 1) = into;
+	if (head_advance(&heads->list[i], teller, err))
+		return -1;
+	return head_advance(&heads->list[i + 1], teller, err);
+}
+
+/*
+ * buildEnv makes a symlink of a directory that one package alone has: where
+ * another brings a directory of that name, or the root does, they share it as
+ * if the symlink were the directory itself. 1 if one was, and the least head
+ * is to be looked for again.
+ */
+static int heads_enter(struct heads *heads, const struct head *winner,
+		       struct teller *teller, struct err *err)
+{
+	autofree char *name = xstrdup(head_name(winner));
+	autostrbuf dir = STRBUF_INIT;
+
+	for (size_t i = (size_t)(winner - heads->list); i < heads->nr; i++) {
+		struct head *head = &heads->list[i];
+		int rc;
+
+		if (!head->entry || strcmp(head_name(head), name) != 0)
+			continue;
+		rc = head_leads(head, &dir, err);
+		if (rc > 0)
+			rc = heads_share(heads, head, dir.buf, err);
+		if (rc < 0)
+			return -1;
+		if (rc)
+			return heads_follow(heads, i, dir.buf, teller, err) ? -1
+									    : 1;
+		if (head == winner && head->entry->type != TREE_DIRECTORY)
+			return 0;
+	}
+	return 0;
 }
 
 /* Do not enter the directory that the head is at. */
@@ -258,16 +392,22 @@ int layertar_links(struct stream *stream, struct teller *teller,
 	__attribute__((cleanup(heads_release))) struct heads heads = { 0 };
 	struct head *least;
 
-	heads.list = xcalloc(input->nr_paths + 1, sizeof(*heads.list));
 	for (size_t i = 0; i < input->nr_paths; i++)
 		if (!has_content(&heads, input->paths[i].path) &&
 		    heads_add(&heads, input->paths[i].path, teller, err))
 			return -1;
 	if (input->kind == LAYER_ROOT && heads_add_own(&heads, teller, err))
 		return -1;
-	while ((least = heads_least(&heads)))
-		if (add_link(stream, input, least, err) ||
-		    heads_pass(&heads, least, teller, err))
+	while ((least = heads_least(&heads))) {
+		int rc = input->kind == LAYER_ROOT
+				 ? heads_enter(&heads, least, teller, err)
+				 : 0;
+
+		if (rc < 0)
 			return -1;
+		if (!rc && (add_link(stream, input, least, err) ||
+			    heads_pass(&heads, least, teller, err)))
+			return -1;
+	}
 	return layertar_end(stream, &input->options, err);
 }

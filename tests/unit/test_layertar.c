@@ -91,6 +91,81 @@ static void test_root_modes(void **state)
 	layer_input_release(&input);
 }
 
+static void put_link(struct fixture *f, const char *path, const char *target)
+{
+	autofree char *link = xasprintf("%s/%s", f->store, path);
+
+	assert_int_equal(symlink(target, link), 0);
+}
+
+/*
+ * buildEnv's symlink to a directory that one package alone had is that
+ * directory where another, or the root, has one of that name.
+ */
+static void test_root_follows(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const names[] = { "aaa-a", "bbb-b", "ccc-c", NULL };
+	struct layer_input input = input_of(LAYER_ROOT, names);
+	autofree char *list = NULL;
+
+	fixture_put(f, "aaa-a/x", "");
+	put_link(f, "aaa-a/bin", "/nix/store/ddd-d/bin");
+	put_link(f, "aaa-a/etc", "/nix/store/ddd-d/etc");
+	put_link(f, "aaa-a/lib", "/nix/store/ddd-d/bin");
+	put_link(f, "aaa-a/loop", "/nix/store/aaa-a");
+	put_link(f, "aaa-a/tmp", "/nix/store/eee-e");
+	fixture_put(f, "bbb-b/bin/deep/b", "");
+	put_link(f, "bbb-b/loop", "/nix/store/bbb-b");
+	fixture_put(f, "ccc-c/lib", "");
+	put_link(f, "ccc-c/bin", "/nix/store/fff-f");
+	fixture_put(f, "ddd-d/bin/d", "");
+	put_link(f, "ddd-d/bin/deep", "/nix/store/ddd-d/etc");
+	fixture_put(f, "ddd-d/etc/passwd", "");
+	fixture_put(f, "eee-e/e", "");
+	put_link(f, "fff-f", "eee-e");
+	fixture_make_ok(f, &input, 1, COMPRESSION_NONE);
+	list = list_tar(f, &f->layers[0]);
+	check_str(
+		"list", list,
+		"/bin/ 0000755 \n" LINK(
+			"/bin/d",
+			"ddd-d") "/bin/deep/ 0000755 \n" LINK("/bin/deep/b",
+							      "bbb-b") "/bin/"
+								       "deep/"
+								       "passwd "
+								       "0000777"
+								       " /nix/"
+								       "store/"
+								       "ddd-d/"
+								       "etc/"
+								       "passwd"
+								       "\n"
+								       "/bin/e "
+								       "0000777"
+								       " /nix/"
+								       "store/"
+								       "eee-e/"
+								       "e\n"
+								       "/etc/ "
+								       "0000755"
+								       " \n/"
+								       "etc/"
+								       "group "
+								       "0000644"
+								       " "
+								       "\n" LINK(
+									       "/etc/passwd",
+									       "ddd-d") LINK("/lib",
+											     "aaa-a")
+									       LINK("/loop",
+										    "aaa-a") "/root/ 0000700 \n/tmp/ 0001777 \n"
+											     "/tmp/e 0000777 /nix/store/eee-e/e\n" LINK(
+												     "/x",
+												     "aaa-a"));
+	layer_input_release(&input);
+}
+
 /* What would stand in the store's place is left out, in any content. */
 static void test_links_keep_the_store(void **state)
 {
@@ -379,6 +454,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(test_links),
 		FIXTURE_TEST(test_root_modes),
+		FIXTURE_TEST(test_root_follows),
 		FIXTURE_TEST(test_links_keep_the_store),
 		FIXTURE_TEST(test_links_need_directories),
 		FIXTURE_TEST(test_shrinking_file),
