@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/index.h"
+#include "common/isotime.h"
 #include "common/json.h"
 #include "common/limits.h"
 #include "common/pathoptions.h"
@@ -259,23 +261,57 @@ static void add_text(struct json_object *json, const char *key,
 	json_object_object_add(json, key, json_object_new_string(text));
 }
 
+/* RFC 3339 alone, which is less than ISO 8601: clients are written in Go. */
+static bool is_time(const char *text)
+{
+	struct isotime time;
+	struct err why = ERR_INIT;
+	size_t len = strlen(text);
+
+	if (isotime_parse(&time, text, &why) || len < 20 || text[10] != 'T' ||
+	    text[16] != ':' || strchr(text, ','))
+		return false;
+	return text[len - 1] == 'Z' ||
+	       (text[len - 3] == ':' && strchr("+-", text[len - 6]));
+}
+
+/* They go into the image config; an arch of "" is none. */
+static int read_made_for(const char **arch, struct json_object *json,
+			 const char *file, struct err *err)
+{
+	const char *created = NULL;
+
+	*arch = "";
+	if (json_want_string(json, "created", &created, file, err) ||
+	    json_want_string(json, "arch", arch, file, err))
+		return -1;
+	if (created && !is_time(created))
+		return err_set(err, ERR_MALFORMED,
+			       "%s: key 'created': expected a time like "
+			       "2024-02-29T12:34:56+02:00",
+			       file);
+	if (strlen(*arch) != strspn(*arch, "abcdefghijklmnopqrstuvwxyz"
+					   "0123456789") ||
+	    strlen(*arch) >= PLATFORM_WORD_SIZE)
+		return err_set(err, ERR_MALFORMED,
+			       "%s: key 'arch': expected a GOARCH", file);
+	if (!**arch)
+		*arch = "amd64";
+	return 0;
+}
+
 /* Keys in the order in which Go writes an image config. */
 static struct json_object *make_config(struct json_object *json,
+				       const char *arch,
 				       struct json_object *layers)
 {
 	struct json_object *config = json_object_new_object();
 	struct json_object *rootfs = json_object_new_object();
 	struct json_object *ids = json_object_new_array();
 	struct json_object *history = json_object_new_array();
-	struct json_object *arch = NULL;
 
 	copy(config, "created", json, "created");
-	json_object_object_get_ex(json, "arch", &arch);
-	add_text(config, "architecture",
-		 json_object_is_type(arch, json_type_string) &&
-				 json_object_get_string_len(arch)
-			 ? json_object_get_string(arch)
-			 : "amd64");
+	add_text(config, "architecture", arch);
 	add_text(config, "os", "linux");
 	copy(config, "config", json, "image-config");
 	for (size_t i = 0; i < json_object_array_length(layers); i++) {
@@ -306,13 +342,13 @@ static int fill(struct opening *o, struct json_object *json, struct err *err)
 	struct json_object *layers, *image_config;
 	autojson *config = NULL;
 	autostrbuf text = STRBUF_INIT;
-	const char *created = NULL;
+	const char *arch;
 	int64_t version;
 
 	if (json_need_int(json, "version", &version, o->file, err) ||
 	    json_need_object(json, "image-config", &image_config, o->file,
 			     err) ||
-	    json_want_string(json, "created", &created, o->file, err) ||
+	    read_made_for(&arch, json, o->file, err) ||
 	    json_need_array(json, "layers", &layers, o->file, err))
 		return -1;
 	if (version != 1)
@@ -321,7 +357,7 @@ static int fill(struct opening *o, struct json_object *json, struct err *err)
 			       o->file, (intmax_t)version);
 	if (add_layers(o, layers, err))
 		return -1;
-	config = make_config(json, layers);
+	config = make_config(json, arch, layers);
 	json_format_compact(&text, config);
 	if (!utf8_is_valid(text.buf, text.len))
 		return err_set(err, ERR_MALFORMED, "%s is not in UTF-8",

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+from makers.n2c import n2c
+
+
+def make(dest):
+    n2c(dest, paths=[])
+    dest.write_text(dest.read_text().replace('"amd64"', "64"))
+    return "key 'arch': expected a string, not"
