@@ -337,9 +337,11 @@ static struct json_object *make_config(struct json_object *json,
 	return config;
 }
 
+/* Its layers may be null, as Go writes an empty list. */
 static int fill(struct opening *o, struct json_object *json, struct err *err)
 {
-	struct json_object *layers, *image_config;
+	autojson *none = json_object_new_array();
+	struct json_object *layers = none, *image_config;
 	autojson *config = NULL;
 	autostrbuf text = STRBUF_INIT;
 	const char *arch;
@@ -349,7 +351,7 @@ static int fill(struct opening *o, struct json_object *json, struct err *err)
 	    json_need_object(json, "image-config", &image_config, o->file,
 			     err) ||
 	    read_made_for(&arch, json, o->file, err) ||
-	    json_need_array(json, "layers", &layers, o->file, err))
+	    json_want_array(json, "layers", &layers, o->file, err))
 		return -1;
 	if (version != 1)
 		return err_set(err, ERR_REFUSED,

@@ -25,6 +25,8 @@ static void test_config(void **state)
 		const char *keys, *part;
 	} cases[] = {
 		{ "\"layers\":[]", "{\"architecture\":\"amd64\"" },
+		{ "\"layers\":null",
+		  "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}" },
 		{ "\"layers\":[],\"arch\":\"\"", "\"architecture\":\"amd64\"" },
 		{ "\"layers\":[],\"arch\":null", "\"architecture\":\"amd64\"" },
 		{ "\"layers\":[],\"arch\":\"ppc64le\"",
