@@ -309,6 +309,29 @@ static int archive_get(struct open_archive **out, const char *file,
 	return rc;
 }
 
+int archive_check(const char *file, struct err *err)
+{
+	autoarchivereader r = ARCHIVE_READER_INIT;
+	struct err why = ERR_INIT;
+	autoclose int fd = store_open(file, O_RDONLY | O_NONBLOCK, &why);
+	struct archive_entry *entry;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return 0;
+	if (!archive_reader_open(&r, file, fd, true, &why) &&
+	    archive_read_next_header(r.a, &entry) == ARCHIVE_OK)
+		return 0;
+	if (!r.compressed || why.code == ERR_SYSTEM)
+		return 0;
+	/* In libarchive's words it is an archive of an unknown format. */
+	return err_set(err, ERR_MALFORMED,
+		       "%s begins as gzip, zstd, xz or bzip2 does, but nothing "
+		       "can be unpacked from it: it is cut off, broken or "
+		       "empty, or takes too much memory",
+		       file);
+}
+
 static int archive_need(struct open_archive **out, const char *file,
 			struct err *err)
 {
@@ -316,6 +339,8 @@ static int archive_need(struct open_archive **out, const char *file,
 
 	if (rc)
 		return rc < 0 ? -1 : 0;
+	if (archive_check(file, err))
+		return -1;
 	return err_set(err, ERR_MALFORMED,
 		       "%s: expected a tar, or one in gzip, zstd, xz or bzip2",
 		       file);

@@ -43,6 +43,12 @@ MUST_CHECK int archive_has(const char *file, const char *member,
 			   struct err *err);
 
 /*
+ * Why a file is no archive: ERR_MALFORMED if it begins as a compressed one and
+ * nothing comes out of it, else 0. For what is nothing else either.
+ */
+MUST_CHECK int archive_check(const char *file, struct err *err);
+
+/*
  * The name of the member that has the bytes: member, or where its links lead.
  * The caller frees it. ERR_UNKNOWN if it is not there, ERR_MALFORMED if its
  * links lead nowhere or around.

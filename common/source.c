@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "common/archive.h"
 #include "common/json.h"
 #include "common/source_kinds.h"
 
@@ -31,6 +32,8 @@ int source_open(struct source *source, const struct source_output *output,
 		source_release(source);
 		return -1;
 	}
+	if (archive_check(output->path, err))
+		return -1;
 	return err_set(err, ERR_REFUSED,
 		       "%s is no image and no package: a file that is neither "
 		       "a conf, an archive of an image, nor a program",

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/check.h"
 
+#include <archive.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "tests/unit/pack.h"
 #include "tests/unit/sourcefixture.h"
 
 #include "common/banned.h"
@@ -70,12 +73,69 @@ static void test_known_by_content(void **state)
 		fail_msg("%s", err.msg);
 }
 
+static void check_broken(const char *name)
+{
+	autosource source = SOURCE_INIT;
+	struct err err;
+
+	check(name, open_output(&source, PATH("file"), 9, &err) == -1);
+	check(name, err.code == ERR_MALFORMED);
+	check_str(name, err.msg + strlen(PATH("file")),
+		  " begins as gzip, zstd, xz or bzip2 does, but nothing can be "
+		  "unpacked from it: it is cut off, broken or empty, or takes "
+		  "too much memory");
+}
+
+/* What begins as a compressed archive is not called something else. */
+static void test_broken_archives(void **state)
+{
+	static const struct {
+		const char *name;
+		int filter;
+	} cases[] = {
+		{ "gzip", ARCHIVE_FILTER_GZIP },
+		{ "zstd", ARCHIVE_FILTER_ZSTD },
+		{ "xz", ARCHIVE_FILTER_XZ },
+		{ "bzip2", ARCHIVE_FILTER_BZIP2 },
+	};
+	static const struct pack_entry entry = { .name = "manifest.json",
+						 .data = "[]" };
+	/* A frame of one byte, whose window is of 2 GB. */
+	static const char window[] = "\x28\xb5\x2f\xfd\0\xa8\x09\0\0x";
+	autofree char *real = store_file(PATH("file"));
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		pack(real, &entry, 1, cases[i].filter);
+		assert_int_equal(stat(real, &st), 0);
+		assert_int_equal(truncate(real, st.st_size / 2), 0);
+		check_broken(cases[i].name);
+	}
+	put_file(PATH("file"), window, sizeof(window) - 1);
+	check_broken("zstd --long=31");
+}
+
+/* A program may begin as it likes. */
+static void test_program_like_gzip(void **state)
+{
+	autofree char *real = store_file(A);
+	autosource source = SOURCE_INIT;
+	struct err err;
+
+	put_file(A, "\x1f\x8b and more", 10);
+	assert_int_equal(chmod(real, 0555), 0);
+	if (open_output(&source, A, 9, &err))
+		fail_msg("%s", err.msg);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unknown_kinds),
 		cmocka_unit_test(test_huge_json),
 		cmocka_unit_test(test_known_by_content),
+		cmocka_unit_test(test_broken_archives),
+		cmocka_unit_test(test_program_like_gzip),
 	};
 
 	return cmocka_run_group_tests(tests, sourcefixture_set_up,
