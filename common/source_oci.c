@@ -269,7 +269,7 @@ static int read_manifest(struct source *source, const struct layout *layout,
 	return fill(source, layout, d->media_type, &text, json, name, err);
 }
 
-/* Of a list of manifests: each is an image, none is there twice. */
+/* Of a list of manifests: each is an image. */
 static int add_members(struct source *source, const struct layout *layout,
 		       struct json_object *list, const char *name,
 		       struct err *err)
@@ -321,6 +321,44 @@ static int fill_index(struct source *source, const struct layout *layout,
 	return 0;
 }
 
+/* Do two entries say the same of one image, whatever they call it? */
+static bool is_same(struct json_object *a, struct json_object *b)
+{
+	static const char *const keys[] = { "mediaType", "digest", "size",
+					    "platform" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		struct json_object *x = NULL, *y = NULL;
+
+		if (!json_object_is_type(a, json_type_object) ||
+		    !json_object_is_type(b, json_type_object))
+			return false;
+		json_object_object_get_ex(a, keys[i], &x);
+		json_object_object_get_ex(b, keys[i], &y);
+		if (!json_object_equal(x, y))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * An image that has two tags is there twice: drop all but the first. Is one
+ * dropped? The list is of INDEX_MEMBERS_MAX at most.
+ */
+static bool drop_doubles(struct json_object *list)
+{
+	bool dropped = false;
+
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		for (size_t j = json_object_array_length(list) - 1; j > i; j--)
+			if (is_same(json_object_array_get_idx(list, i),
+				    json_object_array_get_idx(list, j))) {
+				json_object_array_del_idx(list, j, 1);
+				dropped = true;
+			}
+	return dropped;
+}
+
 /* Does each of several manifests say what platform it is for? */
 static bool have_platforms(struct json_object *list)
 {
@@ -351,6 +389,12 @@ static int open_layout(struct source *source,
 	    json_parse(&json, text.buf, text.len, name, err) ||
 	    json_need_array(json, "manifests", &list, name, err))
 		return -1;
+	/* A list that is too long is refused as it is. */
+	if (json_object_array_length(list) <= INDEX_MEMBERS_MAX &&
+	    drop_doubles(list)) {
+		strbuf_reset(&text);
+		json_format_compact(&text, json);
+	}
 	if (json_object_array_length(list) != 1) {
 		if (have_platforms(list))
 			return fill_index(source, &layout, MEDIA_INDEX, &text,

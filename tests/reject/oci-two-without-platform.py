@@ -5,8 +5,10 @@ from makers.layout import layout
 
 
 def make(dest):
-    _, put = layout(dest)
+    blobs, put = layout(dest)
     index = json.loads((dest / "index.json").read_text())
-    index["manifests"] *= 2
+    name = index["manifests"][0]["digest"].removeprefix("sha256:")
+    index["manifests"].append(
+        put((blobs / name).read_bytes() + b"\n", "manifest.v1+json"))
     (dest / "index.json").write_text(json.dumps(index))
     return "do not say what platforms they are for"
