@@ -243,7 +243,7 @@ def test_digest_is_not_served_by_the_other(site, server):
                  f"/v2/pub/args/blobs/{digest}"):
         result = site.curl(public, path, "--include")
         assert " 404 " in result.out.splitlines()[0], (path, result.out)
-    names = site.curl(public, "/v2/_catalog").ok().out
+    names = site.curl(public, "/v2/_catalog", "--location").ok().out
     assert "priv" not in names and "pub/hello" in names
 
 
