@@ -99,6 +99,7 @@ static bool was_collected(struct image_work *work, const struct flake_pin *pin,
 	if ((drv_path && access(drv_path, F_OK)) ||
 	    strstr(err->msg, "missing derivation '") ||
 	    (source && (strstr(err->msg, "mismatch in input '") ||
+			strstr(err->msg, "-source' failed") ||
 			pin_is_back(pin, err->msg))))
 		return true;
 	return source && (access(source, F_OK) ||

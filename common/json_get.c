@@ -124,7 +124,7 @@ int json_want_bool(struct json_object *json, const char *key, bool *out,
 int json_need_digest(struct json_object *json, const char *key,
 		     struct digest *out, const char *name, struct err *err)
 {
-	const char *text;
+	const char *text = "";
 
 	if (json_need_string(json, key, &text, name, err))
 		return -1;
