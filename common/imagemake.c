@@ -86,8 +86,7 @@ static int find_output(struct image_work *work, const struct flake_pin *pin,
 
 /*
  * Nothing holds a flake's source or its derivation until it is realised. What
- * Nix's collector is about to remove is partly there and not valid any more, or
- * again, if another builder has copied it, but not what Nix has seen of it.
+ * Nix's collector removes is partly there, or again, if a builder copied it.
  */
 static bool was_collected(struct image_work *work, const struct flake_pin *pin,
 			  const char *drv_path, const struct err *err)

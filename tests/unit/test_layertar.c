@@ -98,17 +98,9 @@ static void put_link(struct fixture *f, const char *path, const char *target)
 	assert_int_equal(symlink(target, link), 0);
 }
 
-/*
- * buildEnv's symlink to a directory that one package alone had is that
- * directory where another, or the root, has one of that name.
- */
-static void test_root_follows(void **state)
+/* Packages aaa, bbb and ccc, and what their symlinks lead to. */
+static void put_environment(struct fixture *f)
 {
-	struct fixture *f = *state;
-	static const char *const names[] = { "aaa-a", "bbb-b", "ccc-c", NULL };
-	struct layer_input input = input_of(LAYER_ROOT, names);
-	autofree char *list = NULL;
-
 	fixture_put(f, "aaa-a/x", "");
 	put_link(f, "aaa-a/bin", "/nix/store/ddd-d/bin");
 	put_link(f, "aaa-a/etc", "/nix/store/ddd-d/etc");
@@ -124,6 +116,20 @@ static void test_root_follows(void **state)
 	fixture_put(f, "ddd-d/etc/passwd", "");
 	fixture_put(f, "eee-e/e", "");
 	put_link(f, "fff-f", "eee-e");
+}
+
+/*
+ * buildEnv's symlink to a directory that one package alone had is that
+ * directory where another, or the root, has one of that name.
+ */
+static void test_root_follows(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const names[] = { "aaa-a", "bbb-b", "ccc-c", NULL };
+	struct layer_input input = input_of(LAYER_ROOT, names);
+	autofree char *list = NULL;
+
+	put_environment(f);
 	fixture_make_ok(f, &input, 1, COMPRESSION_NONE);
 	list = list_tar(f, &f->layers[0]);
 	check_str(
