@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -214,6 +215,27 @@ int fakeflake_build(struct fakeflake *f, const char *reference,
 					 strlen(reference), err),
 			 0);
 	return image_build(&f->build, head, err);
+}
+
+void fakeflake_build_ok(struct fakeflake *f, const char *reference,
+			struct image_head *head)
+{
+	struct err err;
+
+	if (fakeflake_build(f, reference, head, &err))
+		fail_msg("%s: %s", reference, err.msg);
+}
+
+void fakeflake_build_fails(struct fakeflake *f, const char *reference,
+			   enum err_code code, const char *says)
+{
+	struct image_head head;
+	struct err err;
+
+	check(says, fakeflake_build(f, reference, &head, &err) == -1);
+	if (err.code != code || !strstr(err.msg, says))
+		fail_msg("%s: %s, not %s", err_code_name(err.code), err.msg,
+			 says);
 }
 
 void fakeflake_record(const struct fakeflake *f, const struct image_head *head,

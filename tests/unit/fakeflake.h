@@ -64,6 +64,11 @@ void fakeflake_forget(const struct fakeflake *f);
 /* image_build() of a tag, or of the digest of a manifest. */
 MUST_CHECK int fakeflake_build(struct fakeflake *f, const char *reference,
 			       struct image_head *head, struct err *err);
+/* The same; the test fails unless it is built, or fails so and says that. */
+void fakeflake_build_ok(struct fakeflake *f, const char *reference,
+			struct image_head *head);
+void fakeflake_build_fails(struct fakeflake *f, const char *reference,
+			   enum err_code code, const char *says);
 
 /*
  * Read the record of an image, and write it with one text in place of

@@ -29,27 +29,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void build(struct fakeflake *f, const char *reference,
-		  struct image_head *head)
-{
-	struct err err;
-
-	if (fakeflake_build(f, reference, head, &err))
-		fail_msg("%s: %s", reference, err.msg);
-}
-
-static void check_fails(struct fakeflake *f, const char *reference,
-			enum err_code code, const char *says)
-{
-	struct image_head head;
-	struct err err;
-
-	check(says, fakeflake_build(f, reference, &head, &err) == -1);
-	if (err.code != code || !strstr(err.msg, says))
-		fail_msg("%s: %s, not %s", err_code_name(err.code), err.msg,
-			 says);
-}
-
 static struct digest key_of(const struct fakeflake *f, const char *tag)
 {
 	struct reference reference;
@@ -68,16 +47,16 @@ static void test_known(void **state)
 	struct fakeflake *f = *state;
 	struct image_head first, again;
 
-	build(f, "latest", &first);
+	fakeflake_build_ok(f, "latest", &first);
 	assert_true(fakeflake_asked(f, "nix-store --realise"));
 	fakeflake_forget(f);
-	build(f, "main", &again);
+	fakeflake_build_ok(f, "main", &again);
 	assert_true(
 		digest_equal(&first.manifest.digest, &again.manifest.digest));
 	assert_true(fakeflake_asked(f, "git ls-remote"));
 	assert_false(fakeflake_asked(f, "nix"));
 	fakeflake_forget(f);
-	build(f, FAKE_REV, &again);
+	fakeflake_build_ok(f, FAKE_REV, &again);
 	assert_false(fakeflake_asked(f, "n"));
 }
 
@@ -91,7 +70,7 @@ static void test_made_by_another(void **state)
 	struct image_head head;
 	struct err err = ERR_INIT;
 
-	build(f, "latest", &head);
+	fakeflake_build_ok(f, "latest", &head);
 	fakeflake_forget(f);
 	assert_int_equal(cache_get_tag(&f->cache, &f->name, &f->reference.tag,
 				       &record, &err),
@@ -100,11 +79,11 @@ static void test_made_by_another(void **state)
 	assert_int_equal(cache_put_tag(&f->cache, &f->name, &f->reference.tag,
 				       &record, &err),
 			 0);
-	build(f, "latest", &head);
+	fakeflake_build_ok(f, "latest", &head);
 	assert_false(fakeflake_asked(f, "n"));
 	/* Not so if its manifest is gone, or if it was another flake's. */
 	fakeflake_lose(f, &head.manifest.digest);
-	build(f, "latest", &head);
+	fakeflake_build_ok(f, "latest", &head);
 	assert_true(fakeflake_asked(f, "nix"));
 	err_set(&failure.err, ERR_NIX, "it failed there");
 	assert_int_equal(cache_put_failure(&f->cache, &key, &failure, &err), 0);
@@ -113,11 +92,11 @@ static void test_made_by_another(void **state)
 				       &record, &err),
 			 0);
 	fakeflake_forget(f);
-	build(f, "latest", &head);
+	fakeflake_build_ok(f, "latest", &head);
 	assert_true(fakeflake_asked(f, "git"));
 	failure.flake = f->settings.flakes[0].id;
 	assert_int_equal(cache_put_failure(&f->cache, &key, &failure, &err), 0);
-	check_fails(f, "latest", ERR_NIX, "it failed there");
+	fakeflake_build_fails(f, "latest", ERR_NIX, "it failed there");
 }
 
 /* A failure is recorded, with the log; a success clears it. */
@@ -133,12 +112,12 @@ static void test_failure(void **state)
 	struct err err = ERR_INIT;
 
 	fakeflake_fails(f, "output.hello", "error: builder failed\n");
-	check_fails(f, "latest", ERR_NIX, "builder failed");
+	fakeflake_build_fails(f, "latest", ERR_NIX, "builder failed");
 	assert_int_equal(cache_get_failure(&f->cache, &key, &failure, &err), 0);
 	assert_string_equal(failure.err.msg, "error: builder failed");
 	assert_int_equal(access(log, F_OK), 0);
 	fakeflake_add(f, FAKE_SYSTEM, "hello", "#!/bin/sh\n");
-	build(f, "latest", &head);
+	fakeflake_build_ok(f, "latest", &head);
 	assert_int_equal(cache_get_failure(&f->cache, &key, &failure, &err),
 			 -1);
 }
@@ -152,7 +131,7 @@ static void test_failure_that_cannot_be_recorded(void **state)
 	assert_int_equal(rmdir(builds), 0);
 	scratch_write(builds, "", 0);
 	fakeflake_fails(f, "output.hello", "error: builder failed\n");
-	check_fails(f, "latest", ERR_NIX, "builder failed");
+	fakeflake_build_fails(f, "latest", ERR_NIX, "builder failed");
 }
 
 /* Nix's garbage collector took the derivation: so often, then no more. */
@@ -161,7 +140,7 @@ static void test_collected(void **state)
 	struct fakeflake *f = *state;
 
 	fakeflake_fails(f, "output.hello", "error: path is not valid\n");
-	check_fails(f, "latest", ERR_NIX, "not valid");
+	fakeflake_build_fails(f, "latest", ERR_NIX, "not valid");
 	assert_int_equal(access(FAKE_DRV, F_OK), -1);
 	assert_int_equal(fakeflake_asked(f, "nix-store --realise"),
 			 IMAGE_ATTEMPTS);
@@ -174,10 +153,10 @@ static void test_unknown(void **state)
 
 	fakeflake_says(f, "probe." FAKE_SYSTEM,
 		       "{\"found\":false,\"depth\":0,\"names\":[\"hallo\"]}");
-	check_fails(f, "latest", ERR_UNKNOWN, "nearest: hallo");
-	check_fails(f, "nonesuch", ERR_UNKNOWN, "nonesuch");
+	fakeflake_build_fails(f, "latest", ERR_UNKNOWN, "nearest: hallo");
+	fakeflake_build_fails(f, "nonesuch", ERR_UNKNOWN, "nonesuch");
 	fakeflake_says(f, "probe." FAKE_SYSTEM, "{\"found\":7}");
-	check_fails(f, "main", ERR_MALFORMED, "found");
+	fakeflake_build_fails(f, "main", ERR_MALFORMED, "found");
 }
 
 static void test_no_flake(void **state)
@@ -187,7 +166,8 @@ static void test_no_flake(void **state)
 
 	settings_init(&none);
 	f->build.settings = &none;
-	check_fails(f, "latest", ERR_UNKNOWN, "no flake is set for hello");
+	fakeflake_build_fails(f, "latest", ERR_UNKNOWN,
+			      "no flake is set for hello");
 }
 
 /* An output's closure must have it, and its tree must be in the store. */
@@ -197,9 +177,10 @@ static void test_bad_output(void **state)
 	struct image_head head;
 
 	fakeflake_says(f, "closure.hello", "[]");
-	check_fails(f, "latest", ERR_NIX, "the closure of " FAKE_OUTPUT);
+	fakeflake_build_fails(f, "latest", ERR_NIX,
+			      "the closure of " FAKE_OUTPUT);
 	fakeflake_says(f, "closure.hello", "{");
-	check_fails(f, "latest", ERR_MALFORMED, "nix path-info");
+	fakeflake_build_fails(f, "latest", ERR_MALFORMED, "nix path-info");
 	fakeflake_says(f, "output.hello", "/nix/store/" FAKE_HASH "-gone");
 	fakeflake_add(f, "other", "gone", "");
 	fakeflake_says(f, "closure.gone",
@@ -208,7 +189,7 @@ static void test_bad_output(void **state)
 		       "LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE=\","
 		       "\"narSize\":1,\"references\":[],"
 		       "\"registrationTime\":1}]");
-	build(f, "latest", &head);
+	fakeflake_build_ok(f, "latest", &head);
 }
 
 /* A tag that git does not have may be what the image at latest calls itself. */
@@ -219,19 +200,19 @@ static void test_declared(void **state)
 	struct tag_record record;
 	struct err err = ERR_INIT;
 
-	check_fails(f, "v7", ERR_UNKNOWN, "v7");
-	build(f, "latest", &head);
-	check_fails(f, "v7", ERR_UNKNOWN, "v7");
+	fakeflake_build_fails(f, "v7", ERR_UNKNOWN, "v7");
+	fakeflake_build_ok(f, "latest", &head);
+	fakeflake_build_fails(f, "v7", ERR_UNKNOWN, "v7");
 	fakeflake_forge(f, &head, "\"kind\"",
 			"\"repoTag\":\"hello:v7\",\"kind\"");
-	build(f, "v7", &declared);
+	fakeflake_build_ok(f, "v7", &declared);
 	assert_true(
 		digest_equal(&head.manifest.digest, &declared.manifest.digest));
 	assert_int_equal(cache_get_tag(&f->cache, &f->name, &f->reference.tag,
 				       &record, &err),
 			 0);
 	assert_string_equal(record.revision, FAKE_REV);
-	check_fails(f, "v8", ERR_UNKNOWN, "v8");
+	fakeflake_build_fails(f, "v8", ERR_UNKNOWN, "v8");
 }
 
 /* Of what latest failed to be a short time ago nothing is built anew. */
@@ -240,10 +221,10 @@ static void test_undeclared(void **state)
 	struct fakeflake *f = *state;
 
 	fakeflake_fails(f, "output.hello", "error: builder failed\n");
-	check_fails(f, "v7", ERR_UNKNOWN, "v7");
+	fakeflake_build_fails(f, "v7", ERR_UNKNOWN, "v7");
 	assert_true(fakeflake_asked(f, "nix-store --realise"));
 	fakeflake_forget(f);
-	check_fails(f, "v7", ERR_UNKNOWN, "v7");
+	fakeflake_build_fails(f, "v7", ERR_UNKNOWN, "v7");
 	assert_false(fakeflake_asked(f, "nix-store --realise"));
 }
 
@@ -303,7 +284,7 @@ static void test_progress(void **state)
 	struct image_head head;
 
 	f->build.progress = &progress;
-	build(f, "latest", &head);
+	fakeflake_build_ok(f, "latest", &head);
 	assert_string_equal(told.phases.buf,
 			    "asking what the flake is now.evaluating."
 			    "building.making layers.");

@@ -29,27 +29,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void build(struct fakeflake *f, const char *reference,
-		  struct image_head *head)
-{
-	struct err err;
-
-	if (fakeflake_build(f, reference, head, &err))
-		fail_msg("%s: %s", reference, err.msg);
-}
-
-static void check_fails(struct fakeflake *f, const char *reference,
-			enum err_code code, const char *says)
-{
-	struct image_head head;
-	struct err err;
-
-	check(says, fakeflake_build(f, reference, &head, &err) == -1);
-	if (err.code != code || !strstr(err.msg, says))
-		fail_msg("%s: %s, not %s", err_code_name(err.code), err.msg,
-			 says);
-}
-
 /* What the record of an index has in it; both are there. */
 static void read_index(const struct fakeflake *f, const struct image_head *head,
 		       struct image_index *index)
@@ -90,7 +69,7 @@ static void test_index(void **state)
 	autoindex index = IMAGE_INDEX_INIT;
 	struct image_head head, again;
 
-	build(f, "latest", &head);
+	fakeflake_build_ok(f, "latest", &head);
 	assert_int_equal(head.manifest.media_type, MEDIA_INDEX);
 	read_index(f, &head, &index);
 	assert_int_equal(index.nr, 2);
@@ -98,7 +77,7 @@ static void test_index(void **state)
 	assert_string_equal(index.members[1].platform.architecture, "arm64");
 	/* Known, from then on. */
 	fakeflake_forget(f);
-	build(f, "main", &again);
+	fakeflake_build_ok(f, "main", &again);
 	assert_true(
 		digest_equal(&head.manifest.digest, &again.manifest.digest));
 	assert_int_equal(fakeflake_asked(f, "nix"), 0);
@@ -114,7 +93,7 @@ static void test_partial(void **state)
 	struct image_head head;
 
 	fakeflake_says(f, "probe." FAKE_SYSTEM, lacks);
-	build(f, "latest", &head);
+	fakeflake_build_ok(f, "latest", &head);
 	read_index(f, &head, &index);
 	assert_int_equal(index.nr, 1);
 	assert_string_equal(index.members[0].platform.architecture, "arm64");
@@ -123,8 +102,8 @@ static void test_partial(void **state)
 		       "refs/heads/next\n");
 	fakeflake_says(f, "probe." ARM, lacks);
 	/* The first system's error. */
-	check_fails(f, "next", ERR_UNKNOWN,
-		    "has no package packages." FAKE_SYSTEM ".hello");
+	fakeflake_build_fails(f, "next", ERR_UNKNOWN,
+			      "has no package packages." FAKE_SYSTEM ".hello");
 }
 
 static void test_one_fails(void **state)
@@ -132,7 +111,8 @@ static void test_one_fails(void **state)
 	struct fakeflake *f = *state;
 
 	fakeflake_fails(f, "output.arm", "error: no builder for it\n");
-	check_fails(f, "latest", ERR_NIX, ARM ": error: no builder for it");
+	fakeflake_build_fails(f, "latest", ERR_NIX,
+			      ARM ": error: no builder for it");
 }
 
 static void test_remade(void **state)
@@ -143,14 +123,14 @@ static void test_remade(void **state)
 	struct image_head head, again;
 	struct digest layer;
 
-	build(f, "latest", &head);
+	fakeflake_build_ok(f, "latest", &head);
 	digest_str(&head.manifest.digest, name);
 	read_index(f, &head, &index);
 	layer = layer_of(f, &index, 1);
 	fakeflake_lose(f, &layer);
 	fakeflake_lose(f, &head.manifest.digest);
 	fakeflake_forget(f);
-	build(f, name, &again);
+	fakeflake_build_ok(f, name, &again);
 	assert_true(cache_has_blob(&f->cache, &layer, NULL));
 	assert_true(cache_has_blob(&f->cache, &head.manifest.digest, NULL));
 	/* The other member was whole. */
@@ -187,7 +167,7 @@ static void test_refused(void **state)
 		struct digest layer;
 
 		setup((void **)&f);
-		build(f, "latest", &head);
+		fakeflake_build_ok(f, "latest", &head);
 		read_index(f, &head, &index);
 		member = member_of(&index, 0);
 		layer = layer_of(f, &index, 0);
@@ -195,8 +175,9 @@ static void test_refused(void **state)
 				cases[i].text, cases[i].with);
 		fakeflake_lose(f, &layer);
 		fakeflake_lose(f, &head.manifest.digest);
-		check_fails(f, digest_str(&head.manifest.digest, name),
-			    cases[i].code, cases[i].says);
+		fakeflake_build_fails(f,
+				      digest_str(&head.manifest.digest, name),
+				      cases[i].code, cases[i].says);
 		check(cases[i].says,
 		      !cache_has_blob(&f->cache, &head.manifest.digest, NULL));
 		teardown((void **)&f);
@@ -216,7 +197,7 @@ static void test_not_whole(void **state)
 	struct fakeflake *f = *state;
 	struct image_head head;
 
-	build(f, "latest", &head);
+	fakeflake_build_ok(f, "latest", &head);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		autoindex index = IMAGE_INDEX_INIT;
 		struct image_head member, again;
@@ -229,12 +210,12 @@ static void test_not_whole(void **state)
 		else
 			fakeflake_lose(f, &member.manifest.digest);
 		fakeflake_forget(f);
-		build(f, "main", &again);
+		fakeflake_build_ok(f, "main", &again);
 		assert_true(digest_equal(&head.manifest.digest,
 					 &again.manifest.digest));
 		assert_int_equal(fakeflake_asked(f, "nix-store --realise"), 1);
 		fakeflake_forget(f);
-		build(f, "latest", &again);
+		fakeflake_build_ok(f, "latest", &again);
 		assert_int_equal(fakeflake_asked(f, "nix"), 0);
 	}
 }
@@ -248,7 +229,7 @@ static void test_of_another_flake(void **state)
 	struct image_head head, member;
 	struct err err;
 
-	build(f, "latest", &head);
+	fakeflake_build_ok(f, "latest", &head);
 	read_index(f, &head, &index);
 	assert_int_equal(cache_get_record(&f->cache, &f->name,
 					  &index.members[1].manifest.digest,
@@ -259,7 +240,7 @@ static void test_of_another_flake(void **state)
 					  body.buf, body.len, &err),
 			 0);
 	fakeflake_forget(f);
-	build(f, "main", &head);
+	fakeflake_build_ok(f, "main", &head);
 	assert_int_equal(fakeflake_asked(f, "nix-store --realise"), 1);
 	assert_int_equal(cache_get_record(&f->cache, &f->name,
 					  &index.members[1].manifest.digest,
@@ -295,7 +276,7 @@ static void test_evicted_meanwhile(void **state)
 	struct image_head head, again;
 	struct digest layer;
 
-	build(f, "latest", &head);
+	fakeflake_build_ok(f, "latest", &head);
 	digest_str(&head.manifest.digest, name);
 	read_index(f, &head, &index);
 	thief.digest = index.members[0].manifest.digest;
@@ -303,15 +284,16 @@ static void test_evicted_meanwhile(void **state)
 	fakeflake_lose(f, &layer);
 	fakeflake_lose(f, &head.manifest.digest);
 	f->build.progress = &progress;
-	check_fails(f, name, ERR_BUSY, "a member went from the cache");
+	fakeflake_build_fails(f, name, ERR_BUSY,
+			      "a member went from the cache");
 	assert_int_equal(thief.phases, 1);
-	build(f, name, &again);
+	fakeflake_build_ok(f, name, &again);
 	/* Of a tag, the members are made once more. */
 	fakeflake_lose(f, &layer);
 	fakeflake_forget(f);
 	thief.phase = ARM;
 	thief.phases = 0;
-	build(f, "main", &again);
+	fakeflake_build_ok(f, "main", &again);
 	assert_int_equal(thief.phases, 2);
 	read_index(f, &again, &whole);
 }
