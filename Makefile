@@ -126,11 +126,13 @@ $(BUILD)/flags: FORCE
 -include $(patsubst %.o,%.d,$(call obj,$(sources)))
 .SECONDARY: $(call obj,$(sources))
 
-# Unit tests: each program runs from the repository root.
+# Unit tests: each program runs from the repository root; one that waits for
+# ever fails within 15 minutes, so that the others are heard of.
 # The benchmark's programs are built, so that they stay buildable.
+UNIT_LIMIT := timeout 900
 check: $(units) all $(benches)
 	@failed=0; for t in $(units); do \
-		$$t >$$t.log 2>&1 && echo "ok   $${t##*/}" || \
+		$(UNIT_LIMIT) $$t >$$t.log 2>&1 && echo "ok   $${t##*/}" || \
 		{ failed=1; echo "FAIL $${t##*/}"; cat $$t.log; }; \
 	done; exit $$failed
 
@@ -161,7 +163,7 @@ valgrinds_slow := $(addprefix valgrind-,compression imageconfig imageindex \
 valgrind: $(valgrinds)
 valgrind-fast: $(filter-out $(valgrinds_slow),$(valgrinds))
 valgrind-%: $(BUILD)/unit/test_%
-	@$(VALGRIND) $< >$<.valgrind.log 2>&1 && echo "ok   $@" || \
+	@$(UNIT_LIMIT) $(VALGRIND) $< >$<.valgrind.log 2>&1 && echo "ok   $@" || \
 		{ echo "FAIL $@"; cat $<.valgrind.log; exit 1; }
 
 # System tests with builders and responders under valgrind, 13 minutes of

@@ -233,13 +233,15 @@ static void test_drained(void **state)
 /* With few descriptors few are let wait, but some. */
 static void test_few_descriptors(void **state)
 {
-	const struct rlimit few = { .rlim_cur = 256, .rlim_max = 256 };
 	struct fixture *f = *state;
-	struct rlimit before;
+	struct rlimit before, few;
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = 256;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
 	start(f, NULL);
-	assert_int_equal(prlimit(f->pid, RLIMIT_NOFILE, &few, NULL), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	check_answer(fcgiclient_ask(f->path, "/v2/"), "200", "{}");
 	close(f->keeper);
 	assert_int_equal(wait_for_end(f), 0);
