@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/index.h"
 #include "common/json.h"
 #include "common/limits.h"
 #include "common/store.h"
@@ -236,10 +237,11 @@ static int read_image(struct conf *conf, struct err *err)
 	    json_need_string(conf->json, "store_dir", &store_dir, conf->file,
 			     err))
 		return -1;
-	if (!*conf->architecture)
-		return expected(conf, "architecture", "a GOARCH", err);
-	if (!*conf->os)
-		return expected(conf, "os", "a GOOS", err);
+	if (!platform_is_word(conf->architecture))
+		return expected(conf, "architecture", "a GOARCH such as amd64",
+				err);
+	if (!platform_is_word(conf->os))
+		return expected(conf, "os", "a GOOS such as linux", err);
 	if (!has(conf, "config"))
 		return expected(conf, "config", "an object or null", err);
 	if (strcmp(store_dir, STORE_DIR) != 0)

@@ -15,6 +15,14 @@ void index_release(struct image_index *index)
 	*index = (struct image_index)IMAGE_INDEX_INIT;
 }
 
+bool platform_is_word(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len > 0 && len < PLATFORM_WORD_SIZE &&
+	       len == strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789");
+}
+
 static int read_word(struct json_object *json, const char *key, bool needed,
 		     char out[PLATFORM_WORD_SIZE], const char *name,
 		     struct err *err)

@@ -16,6 +16,12 @@
 
 #define PLATFORM_WORD_SIZE 32
 
+/*
+ * Is it what a GOOS, a GOARCH or a variant may be: a word of lowercase letters
+ * and digits, shorter than PLATFORM_WORD_SIZE, and not empty?
+ */
+bool platform_is_word(const char *text);
+
 struct platform {
 	char os[PLATFORM_WORD_SIZE];
 	char architecture[PLATFORM_WORD_SIZE];

@@ -290,13 +290,11 @@ static int read_made_for(const char **arch, struct json_object *json,
 			       "%s: key 'created': expected a time like "
 			       "2024-02-29T12:34:56+02:00",
 			       file);
-	if (strlen(*arch) != strspn(*arch, "abcdefghijklmnopqrstuvwxyz"
-					   "0123456789") ||
-	    strlen(*arch) >= PLATFORM_WORD_SIZE)
-		return err_set(err, ERR_MALFORMED,
-			       "%s: key 'arch': expected a GOARCH", file);
 	if (!**arch)
 		*arch = "amd64";
+	if (!platform_is_word(*arch))
+		return err_set(err, ERR_MALFORMED,
+			       "%s: key 'arch': expected a GOARCH", file);
 	return 0;
 }
 

@@ -62,6 +62,7 @@ let
   isOwner = id: (builtins.isInt id && id >= 0) || isNumber id;
   isNumber = id: builtins.isString id && builtins.match "[0-9]+" id != null;
   isLine = s: builtins.isString s && builtins.match "[^\n]+" s != null;
+  isWord = s: builtins.isString s && builtins.match "[a-z0-9]{1,31}" s != null;
 
   imageName =
     let
@@ -87,7 +88,7 @@ let
   # All but repo_tag, for which the conf's own hash may be needed.
   conf = {
     architecture = check "architecture" "a GOARCH, like \"amd64\""
-      (isLine architecture) architecture;
+      (isWord architecture) architecture;
     os = "linux";
     config = check "config" "null or an attribute set"
       (config == null || builtins.isAttrs config) config;

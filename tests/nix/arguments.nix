@@ -187,6 +187,10 @@ in
     name = { image = conf { name = "no blanks"; }; expected = "name must be"; };
     tag = { image = conf { tag = "a/b"; }; expected = "tag must be"; };
     tag-number = { image = conf { tag = 1; }; expected = "tag must be"; };
+    architecture = {
+      image = conf { architecture = "x86_64"; };
+      expected = "architecture must be";
+    };
     config = { image = conf { config = [ ]; }; expected = "config must be"; };
     max-layers = {
       image = conf { maxLayers = 1; };

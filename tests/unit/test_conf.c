@@ -48,9 +48,18 @@ static void read_reject(const char *name, struct strbuf *text)
 /* tests/reject/conf-NAME.json, and the message. */
 static const char *const rejects[][2] = {
 	{ "architecture-empty",
-	  "key 'architecture': expected a GOARCH, not ''" },
+	  "key 'architecture': expected a GOARCH such as amd64, not ''" },
 	{ "architecture-missing",
 	  "key 'architecture': expected a string, but it is missing" },
+	{ "architecture-of-nix",
+	  "key 'architecture': expected a GOARCH such as amd64, not "
+	  "'x86_64'" },
+	{ "architecture-too-long",
+	  "key 'architecture': expected a GOARCH such as amd64, not "
+	  "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'" },
+	{ "architecture-with-a-path",
+	  "key 'architecture': expected a GOARCH such as amd64, not "
+	  "'../..'" },
 	{ "architecture-with-nul",
 	  "key 'architecture': expected a string without NUL" },
 	{ "config-is-a-string",
@@ -107,7 +116,10 @@ static const char *const rejects[][2] = {
 	{ "not-an-object", "expected an object, not an array" },
 	{ "not-json", "line 1: expected a value" },
 	{ "nul-in-key", "key 'config.a': a NUL in a key" },
+	{ "os-empty", "key 'os': expected a GOOS such as linux, not ''" },
 	{ "os-is-a-number", "key 'os': expected a string, not a whole number" },
+	{ "os-with-a-path",
+	  "key 'os': expected a GOOS such as linux, not '../..'" },
 	{ "repo-tag-is-a-list",
 	  "key 'repo_tag': expected a string, not an array" },
 	{ "roots-is-a-string", "key 'roots': expected an array, not a string" },
@@ -191,13 +203,13 @@ static void test_rejects_are_all(void **state)
 static void test_wrong_types(void **state)
 {
 	static const char *const values[] = { "null",  "true", "7", "1.5",
-					      "\"?\"", "[7]",  "{}" };
+					      "\"x\"", "[7]",  "{}" };
 	/* Which of the values are right for a key. */
 	static const struct {
 		const char *key, *right;
 	} keys[] = {
-		{ "architecture", "\"?\"" },
-		{ "os", "null \"?\"" },
+		{ "architecture", "\"x\"" },
+		{ "os", "null \"x\"" },
 		{ "config", "null {}" },
 		{ "store_dir", "" },
 		{ "from_image", "null" },
@@ -205,13 +217,13 @@ static void test_wrong_types(void **state)
 		{ "maxLayers", "7" },
 		{ "includeStorePaths", "null true" },
 		{ "customisation_layer", "null" },
-		{ "repo_tag", "null \"?\"" },
+		{ "repo_tag", "null \"x\"" },
 		{ "created", "" },
 		{ "mtime", "null" },
 		{ "uid", "null 7" },
 		{ "gid", "null 7" },
-		{ "uname", "null \"?\"" },
-		{ "gname", "null \"?\"" },
+		{ "uname", "null \"x\"" },
+		{ "gname", "null \"x\"" },
 		{ "store_layers", "" },
 	};
 	struct err err = ERR_INIT;
