@@ -6,7 +6,6 @@
 #include "common/archive.h"
 #include "common/source_kinds.h"
 #include "common/sourceinput.h"
-#include "common/utf8.h"
 
 #include "common/banned.h"
 
@@ -53,10 +52,6 @@ static int open_archive(struct source *source,
 			       "%s has several images (%s), and an output is "
 			       "one: an archive of each is wanted",
 			       output->path, image.several);
-	if (!utf8_is_valid(image.config_text, strlen(image.config_text)))
-		return err_set(err, ERR_MALFORMED,
-			       "%s: its image config is not in UTF-8",
-			       output->path);
 	for (size_t i = 0; i < image.nr; i++)
 		add_layer(source, output->path, &image.layers[i]);
 	source->repo_tag = steal_ptr(&image.repo_tag);

@@ -15,7 +15,6 @@
 #include "common/source_kinds.h"
 #include "common/sourceinput.h"
 #include "common/store.h"
-#include "common/utf8.h"
 
 #include "common/banned.h"
 
@@ -359,9 +358,6 @@ static int fill(struct opening *o, struct json_object *json, struct err *err)
 		return -1;
 	config = make_config(json, arch, layers);
 	json_format_compact(&text, config);
-	if (!utf8_is_valid(text.buf, text.len))
-		return err_set(err, ERR_MALFORMED, "%s is not in UTF-8",
-			       o->file);
 	o->source->data = strbuf_detach(&text, NULL);
 	return 0;
 }

@@ -13,7 +13,6 @@
 #include "common/source_kinds.h"
 #include "common/sourceinput.h"
 #include "common/store.h"
-#include "common/utf8.h"
 
 #include "common/banned.h"
 
@@ -136,8 +135,6 @@ static int read_document(const struct layout *layout,
 		return err_set(err, ERR_MALFORMED,
 			       "%s has %zu bytes, but its descriptor says %ju",
 			       full, text->len, (uintmax_t)d->size);
-	if (!utf8_is_valid(text->buf, text->len))
-		return err_set(err, ERR_MALFORMED, "%s is not in UTF-8", full);
 	return json_parse(json, text->buf, text->len, full, err);
 }
 
