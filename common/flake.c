@@ -32,10 +32,10 @@ static const char walk[] =
 	"\"derivation\";\n"
 	"  walk = v: path: depth:\n"
 	"    if path == [ ] then\n"
-	"      if isDerivation v then probe v\n"
+	"      if isDerivation v && v ? drvPath then probe v\n"
 	"      else if builtins.isAttrs v then {\n"
 	"        found = false; inherit depth; names = builtins.attrNames v;\n"
-	"        type = \"set\";\n"
+	"        type = if isDerivation v then \"no drvPath\" else \"set\";\n"
 	"      } else {\n"
 	"        found = false; inherit depth; names = [ ];\n"
 	"        type = builtins.typeOf v;\n"
@@ -196,11 +196,20 @@ const char *flake_type_text(const char *type)
 	static const struct {
 		const char *type, *text;
 	} rows[] = {
-		{ "set", "a set of others" }, { "derivation", "a derivation" },
-		{ "lambda", "a function" },   { "string", "a string" },
-		{ "path", "a path" },	      { "list", "a list" },
-		{ "int", "an integer" },      { "float", "a float" },
-		{ "bool", "a boolean" },      { "null", "null" },
+		{ "set", "a set of others" },
+		{ "derivation", "a derivation" },
+		{ "lambda", "a function" },
+		{ "string", "a string" },
+		{ "path", "a path" },
+		{ "list", "a list" },
+		{ "int", "an integer" },
+		{ "float", "a float" },
+		{ "bool", "a boolean" },
+		{ "null", "null" },
+		{ "no drvPath",
+		  "a set of type \"derivation\" without drvPath" },
+		{ "no outPath",
+		  "a set of type \"derivation\" without outPath" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)

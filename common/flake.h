@@ -42,7 +42,10 @@ MUST_CHECK int flake_find_output(struct nix *nix, const struct flake_pin *pin,
 				 const char *attribute,
 				 struct flake_output *output, struct err *err);
 
-/* What is there and no derivation, by Nix's name for its type. */
+/*
+ * What is there and no derivation, by Nix's name for its type; "no drvPath"
+ * and "no outPath" are of a set that only calls itself one.
+ */
 const char *flake_type_text(const char *type);
 
 /*

@@ -23,7 +23,7 @@ const char probe_function[] =
 	"    then builtins.unsafeDiscardStringContext t else null;\n"
 	"  meta = let m = try (v.meta or { }); in\n"
 	"    if builtins.isAttrs m then m else { };\n"
-	"  isConf = c: c.type or \"\" == \"derivation\" &&\n"
+	"  isConf = c: c.type or \"\" == \"derivation\" && c ? drvPath &&\n"
 	"    builtins.match \".*[.]json\" (c.name or \"\") != null;\n"
 	"  hasConf = x: try (builtins.isAttrs x && x ? conf &&\n"
 	"    builtins.isAttrs x.conf && isConf x.conf) == true;\n"

@@ -33,6 +33,7 @@ FLAKE = """{
           conf = pkgs.writeText "image-conf.json" "{}";
         };
         nested = { jq = pkgs.jq; };
+        claim = { inherit (pkgs.jq) type name drvPath; };
         salted = pkgs.writeTextDir "etc/salt" (builtins.readFile ./salt);
       };
       legacyPackages.x86_64-linux = pkgs;
@@ -135,6 +136,9 @@ def test_unknown_packages_are_named(composed):
     text = error(composed, "pkgs/nested/shel/jq")
     assert "no package nested (it is a set of others)" in text
     assert "no package shel (nearest: mkShell, shell" in text
+    text = error(composed, "pkgs/claim/jq")
+    assert ('no package claim (it is a set of type "derivation" without '
+            "outPath)") in text
 
 
 def test_names_of_both_sets_are_near(composed):

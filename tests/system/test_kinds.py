@@ -432,6 +432,7 @@ NOT_DERIVATIONS = """{
       number = 7;
       list = [ ];
       nothing = null;
+      claim = { type = "derivation"; name = "x"; };
       package = derivation {
         name = "package"; system = "x86_64-linux"; builder = "/bin/sh"; };
     };
@@ -456,6 +457,8 @@ def test_not_a_derivation(make_registry, directory):
             "text": "text of flake {} is a string, not a derivation",
             "list": "list of flake {} is a list, not a derivation",
             "nothing": "nothing of flake {} is null, not a derivation",
+            "claim": "claim of flake {} is a set of type \"derivation\" "
+                     "without drvPath, not a derivation (in it: name, type)",
             "package/x": f"has no package {path}package.x: {path}package is "
                          "a derivation",
             "number/x": f"has no package {path}number.x: {path}number is an "
