@@ -101,11 +101,12 @@ static void show_system(struct confine *c)
 {
 	static const char *const tops[] = { "/bin",   "/sbin",	"/lib",
 					    "/lib32", "/lib64", "/libx32" };
-	/* No keys: not /etc/nix nor /etc/ssl as they are. */
+	/*
+	 * No keys: not /etc/nix nor /etc/ssl as they are. And few: each is a
+	 * mount, of 0.2 ms.
+	 */
 	static const char *const files[] = { "/etc/alternatives",
 					     "/etc/ld.so.cache",
-					     "/etc/ld.so.conf",
-					     "/etc/ld.so.conf.d",
 					     "/etc/static",
 					     "/run/current-system",
 					     "/etc/nix/nix.conf",
@@ -120,9 +121,6 @@ static void show_system(struct confine *c)
 					     "/etc/hosts",
 					     "/etc/nsswitch.conf",
 					     "/etc/gai.conf",
-					     "/etc/services",
-					     "/etc/protocols",
-					     "/etc/localtime",
 					     "/etc/group",
 					     "/etc/gitconfig",
 					     "/etc/ssh/ssh_config",
@@ -321,19 +319,14 @@ static int add_home(struct confine *c, struct err *err)
 	return 0;
 }
 
-/* What a work tree's .git leads to, and what that borrows objects from. */
-static void show_repository(struct confine *c, const char *path)
+/* What a repository borrows objects from. */
+static void show_borrowed(struct confine *c, const char *common)
 {
-	autostrbuf common = STRBUF_INIT, borrowed = STRBUF_INIT;
-	autofree char *file = NULL;
-	autoclose int fd = -1;
+	autofree char *file = xasprintf("%s/objects/info/alternates", common);
+	autoclose int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	autostrbuf borrowed = STRBUF_INIT;
 	struct err ignored;
 
-	if (git_common_dir(path, &common, &ignored))
-		return;
-	show(c, common.buf);
-	file = xasprintf("%s/objects/info/alternates", common.buf);
-	fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 ||
 	    strbuf_read(&borrowed, fd, SMALL_FILE_MAX, file, &ignored))
 		return;
@@ -346,15 +339,19 @@ static void show_repository(struct confine *c, const char *path)
 	}
 }
 
+/* And, where it is in a repository, all of that. */
 static void show_folder(struct confine *c, const char *path)
 {
-	autostrbuf top = STRBUF_INIT, prefix = STRBUF_INIT;
+	autostrbuf common = STRBUF_INIT, top = STRBUF_INIT;
 	struct err ignored;
 
 	show(c, path);
-	if (!git_top_level(path, &top, &prefix, &ignored))
+	if (git_folders(path, &common, &top, &ignored))
+		return;
+	if (top.len)
 		show(c, top.buf);
-	show_repository(c, path);
+	show(c, common.buf);
+	show_borrowed(c, common.buf);
 }
 
 /* "path:/a", "git+file:///a", "file:///a.tar.gz", "/a": the "/a", or NULL. */

@@ -350,7 +350,8 @@ int git_top_level(const char *path, struct strbuf *top, struct strbuf *prefix,
 	return 0;
 }
 
-int git_common_dir(const char *path, struct strbuf *common, struct err *err)
+int git_folders(const char *path, struct strbuf *common, struct strbuf *top,
+		struct err *err)
 {
 	const char *const argv[] = { "git",
 				     "-C",
@@ -358,11 +359,18 @@ int git_common_dir(const char *path, struct strbuf *common, struct err *err)
 				     "rev-parse",
 				     "--path-format=absolute",
 				     "--git-common-dir",
+				     "--show-toplevel",
 				     NULL };
 	autostrbuf out = STRBUF_INIT;
+	int rc = run(argv, NULL, -1, &out, err);
+	size_t len = strcspn(out.buf, "\n");
 
-	if (run(argv, NULL, -1, &out, err))
-		return -1;
-	strbuf_add(common, out.buf, strcspn(out.buf, "\n"));
+	/* In a bare repository the second question fails. */
+	if (!len)
+		return rc ? -1 : err_set(err, ERR_UPSTREAM, "git said nothing");
+	strbuf_add(common, out.buf, len);
+	if (!rc && out.buf[len])
+		strbuf_add(top, out.buf + len + 1,
+			   strcspn(out.buf + len + 1, "\n"));
 	return 0;
 }

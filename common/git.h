@@ -87,8 +87,12 @@ MUST_CHECK int git_fetch_commit(const char *path, const char *url,
 MUST_CHECK int git_top_level(const char *path, struct strbuf *top,
 			     struct strbuf *prefix, struct err *err);
 
-/* Append the absolute path of what all its work trees share: "/a/.git". */
-MUST_CHECK int git_common_dir(const char *path, struct strbuf *common,
-			      struct err *err);
+/*
+ * Of the repository that an absolute path lies in: the folder that all its
+ * work trees share, "/a/.git", and the top of the work tree, "" where there is
+ * none. Both absolute, appended. -1 where it lies in no repository.
+ */
+MUST_CHECK int git_folders(const char *path, struct strbuf *common,
+			   struct strbuf *top, struct err *err);
 
 #endif

@@ -7,7 +7,10 @@
 
 #include <cmocka.h>
 
+#include "common/alloc.h"
 #include "common/git.h"
+#include "common/spawn.h"
+#include "tests/unit/scratch.h"
 
 #include "common/banned.h"
 
@@ -121,6 +124,48 @@ static void test_host_is_down(void **state)
 	assert_null(strstr(err.msg, "geheim"));
 }
 
+static void make_repository(const char *path, const char *option)
+{
+	const struct spawn_run run = {
+		.argv = (const char *const[]){ "git", "init", "-q", option,
+					       path, NULL },
+		.timeout_ms = 60000,
+	};
+	autostrbuf out = STRBUF_INIT;
+	struct err err = ERR_INIT;
+	int status = -1;
+
+	assert_int_equal(spawn_run(&run, &out, &status, &err), 0);
+	assert_int_equal(status, 0);
+}
+
+/* In a work tree, in a bare repository, in none. */
+static void test_folders(void **state)
+{
+	autofree char *folder = scratch_make();
+	autofree char *bare = xasprintf("%s/bare", folder);
+	autofree char *tree = xasprintf("%s/tree", folder);
+	autofree char *sub = xasprintf("%s/tree/sub", folder);
+	autofree char *git = xasprintf("%s/tree/.git", folder);
+	autostrbuf common = STRBUF_INIT, top = STRBUF_INIT;
+	struct err err = ERR_INIT;
+
+	make_repository(bare, "--bare");
+	make_repository(tree, "--initial-branch=main");
+	scratch_mkdir(sub);
+	assert_int_equal(git_folders(sub, &common, &top, &err), 0);
+	assert_string_equal(common.buf, git);
+	assert_string_equal(top.buf, tree);
+	strbuf_reset(&common);
+	strbuf_reset(&top);
+	assert_int_equal(git_folders(bare, &common, &top, &err), 0);
+	assert_string_equal(common.buf, bare);
+	assert_string_equal(top.buf, "");
+	assert_int_equal(git_folders(folder, &common, &top, &err), -1);
+	assert_int_equal(err.code, ERR_UPSTREAM);
+	scratch_remove(xstrdup(folder));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -128,6 +173,7 @@ int main(void)
 		cmocka_unit_test(test_tag_of),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_host_is_down),
+		cmocka_unit_test(test_folders),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
