@@ -24,6 +24,8 @@ static const char *const files[] = {
 	"/nix/var/nix/daemon-socket/socket",
 };
 
+static const char state[] = "/nix/var/nix";
+
 static const char settings[] =
 	"experimental-features = nix-command flakes\n"
 	/* Builds run as root, in the sandbox, instead of as nixbld users. */
@@ -62,15 +64,30 @@ static bool is_set_up(void)
 	return has_user_file();
 }
 
-char *nixenv_single_user(void)
+/* Nix makes a store in the home folder where there is none at all. */
+static bool is_others_store(void)
+{
+	return !access(state, F_OK) && access(state, R_OK | W_OK);
+}
+
+int nixenv_single_user(char **config, struct err *err)
 {
 	autostrbuf text = STRBUF_INIT;
 
-	if (geteuid() || is_set_up())
-		return NULL;
+	*config = NULL;
+	if (is_set_up())
+		return 0;
+	if (geteuid() && is_others_store())
+		return err_set(err, ERR_REFUSED,
+			       "Nix is not set up here, and only root can run "
+			       "it so: run this as root, or beside a "
+			       "nix-daemon");
+	if (geteuid())
+		return 0;
 	strbuf_addstr(&text, settings);
 	/* Derivations that name /bin/sh find a static shell in the sandbox. */
 	if (!access("/bin/busybox", X_OK))
 		strbuf_addstr(&text, "sandbox-paths = /bin/sh=/bin/busybox\n");
-	return strbuf_detach(&text, NULL);
+	*config = strbuf_detach(&text, NULL);
+	return 0;
 }

@@ -215,6 +215,7 @@ static int prepare(struct serve *s, const struct invocation *invocation,
 
 	if (target_url(invocation->args[0], &s->url, err) < 0 ||
 	    find_programs(s, err) < 0 ||
+	    nixenv_single_user(&s->nix_config, err) < 0 ||
 	    address_resolve(&s->address, host ? host : "127.0.0.1",
 			    port ? port : "5000", err) < 0 ||
 	    address_check_free(&s->address, err) < 0 ||
@@ -225,7 +226,6 @@ static int prepare(struct serve *s, const struct invocation *invocation,
 	if (s->listener < 0 || write_settings(s, err) < 0 ||
 	    write_web_config(s, err) < 0)
 		return -1;
-	s->nix_config = nixenv_single_user();
 	make_environment(s);
 	return 0;
 }

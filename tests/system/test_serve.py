@@ -194,6 +194,19 @@ def test_nix_is_set_up_for_the_run(serve, simple):
         assert "single-user" in one.process.output()
 
 
+def test_nix_of_root_alone(directory, simple):
+    """Who is not root is told at once, and no Nix fails in its own words."""
+    if os.path.exists("/etc/nix/nix.conf"):
+        pytest.skip("somebody set up Nix here")
+    result = run(["setpriv", "--reuid=47113", "--regid=47113",
+                  "--clear-groups", FLAKEHUB, "serve", "-p", free_port(),
+                  simple],
+                 env=nix.environment(directory, HOME=directory / "none",
+                                     NIX_CONFIG=None))
+    assert result.status == 1, str(result)
+    assert "run this as root, or beside a nix-daemon" in result.err
+
+
 @pytest.mark.parametrize("how", ("variable", "file"))
 def test_nix_that_is_set_up(serve, simple, how):
     """By scripts/serve, too, it stays as it is: this one cannot build."""
