@@ -328,6 +328,26 @@ def test_install_deps_without_apt(directory):
     assert result.out + result.err == ""
 
 
+def test_install_deps_without_root(directory):
+    """It says what is missing, and what root is to run."""
+    folder = directory / "bin"
+    folder.mkdir()
+    for name, line in (("dpkg-query", "exit 1"), ("id", "echo 47113"),
+                       ("apt-get", "touch $0.ran")):
+        (folder / name).write_text(f"#!/bin/sh\n{line}\n")
+        (folder / name).chmod(0o755)
+    for name in "sh", "tr", "touch":
+        (folder / name).symlink_to(nix.which(name))
+    result = run([ROOT / "scripts/install-deps", "run"],
+                 env={"PATH": folder})
+    assert result.status == 1, str(result)
+    missing, advice = result.err.splitlines()
+    assert {"gcc", "nix-bin", "lighttpd"} <= set(missing.split())
+    assert advice.endswith("as root, run "
+                           f"{ROOT / 'scripts/install-deps'} run")
+    assert not (folder / "apt-get.ran").exists()
+
+
 def test_install(directory):
     subprocess.run(["make", "-s", "-C", ROOT, "install",
                     f"DESTDIR={directory}", "PREFIX=/usr"], check=True)
