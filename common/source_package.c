@@ -66,29 +66,59 @@ static int matches(const struct source_output *output, struct err *err)
 	return look(output, &root, &is_directory, err);
 }
 
+/* Not there, or a link that leads out of the store: as if it were not. */
+static int absent(const struct err *why, struct err *err)
+{
+	if (why->code == ERR_UNKNOWN || why->code == ERR_REFUSED)
+		return 0;
+	*err = *why;
+	return -1;
+}
+
+/* A folder of programs. */
+struct bin {
+	const char *path; /* in the store */
+	int fd;
+};
+
+/* Does a symlink in it lead to a program? 1, 0, or -1 and err. */
+static int leads_to_program(const struct bin *bin, const char *name,
+			    struct err *err)
+{
+	autostrbuf path = STRBUF_INIT;
+	struct err why = ERR_INIT;
+	struct stat st;
+
+	strbuf_addf(&path, "%s/%s", bin->path, name);
+	if (store_follow(&path, &st, &why))
+		return absent(&why, err);
+	return S_ISREG(st.st_mode) && (st.st_mode & S_IXUSR);
+}
+
 /* Is there a program of that name in the folder? 1, 0, or -1 and err. */
-static int has_program(int dir, const char *name, struct err *err)
+static int has_program(const struct bin *bin, const char *name, struct err *err)
 {
 	struct stat st;
 
 	if (!name || !*name || strchr(name, '/') || !strcmp(name, ".") ||
 	    !strcmp(name, ".."))
 		return 0;
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
+	if (fstatat(bin->fd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT || errno == ENAMETOOLONG
 			       ? 0
 			       : err_errno(err, "cannot look at bin/%s", name);
-	return S_ISLNK(st.st_mode) ||
-	       (S_ISREG(st.st_mode) && (st.st_mode & S_IXUSR));
+	if (S_ISLNK(st.st_mode))
+		return leads_to_program(bin, name, err);
+	return S_ISREG(st.st_mode) && (st.st_mode & S_IXUSR);
 }
 
 /*
  * The name of the only program, or NULL if it is not the only one; what begins
  * with a dot is what one wraps.
  */
-static int only_program(int dir, char **name, struct err *err)
+static int only_program(const struct bin *bin, char **name, struct err *err)
 {
-	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int copy = openat(bin->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *list = copy < 0 ? NULL : fdopendir(copy);
 	autofree char *found = NULL;
 	struct dirent *entry;
@@ -104,7 +134,7 @@ static int only_program(int dir, char **name, struct err *err)
 	while (rc >= 0 && nr < 2 && (errno = 0, entry = readdir(list))) {
 		if (*entry->d_name == '.')
 			continue;
-		rc = has_program(dir, entry->d_name, err);
+		rc = has_program(bin, entry->d_name, err);
 		if (rc > 0 && !nr++)
 			found = xstrdup(entry->d_name);
 	}
@@ -116,14 +146,14 @@ static int only_program(int dir, char **name, struct err *err)
 	return rc < 0 ? -1 : 0;
 }
 
-static int choose_program(int dir, const struct probe *probe, char **name,
-			  struct err *err)
+static int choose_program(const struct bin *bin, const struct probe *probe,
+			  char **name, struct err *err)
 {
 	const char *names[] = { probe ? probe->main_program : NULL,
 				probe ? probe->pname : NULL };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		int rc = has_program(dir, names[i], err);
+		int rc = has_program(bin, names[i], err);
 
 		if (rc < 0)
 			return -1;
@@ -132,16 +162,7 @@ static int choose_program(int dir, const struct probe *probe, char **name,
 			return 0;
 		}
 	}
-	return only_program(dir, name, err);
-}
-
-/* Not there, or a link that leads out of the store: as if it were not. */
-static int absent(const struct err *why, struct err *err)
-{
-	if (why->code == ERR_UNKNOWN || why->code == ERR_REFUSED)
-		return 0;
-	*err = *why;
-	return -1;
+	return only_program(bin, name, err);
 }
 
 /* The program that the image runs, or NULL; the caller frees it. */
@@ -164,7 +185,8 @@ static int find_program(const struct source_output *output,
 	dir = store_open(bin.buf, O_RDONLY | O_DIRECTORY, &why);
 	if (dir < 0)
 		return absent(&why, err);
-	if (choose_program(dir, output->probe, &name, err))
+	if (choose_program(&(struct bin){ bin.buf, dir }, output->probe, &name,
+			   err))
 		return err_wrap(err, "%s", bin.buf);
 	if (name)
 		*program = xasprintf("%s/bin/%s", output->path, name);

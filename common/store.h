@@ -43,4 +43,12 @@ MUST_CHECK int store_open(const char *path, int flags, struct err *err);
 MUST_CHECK int store_resolve(struct strbuf *path, struct stat *st,
 			     struct err *err);
 
+/*
+ * The same through symlinks on the way too, and "..", as the kernel goes in an
+ * image that has the whole store: path is then a name without any. ERR_UNKNOWN
+ * if nothing is there. path and *st are of no use after an error.
+ */
+MUST_CHECK int store_follow(struct strbuf *path, struct stat *st,
+			    struct err *err);
+
 #endif

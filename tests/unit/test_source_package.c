@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
 #include "tests/unit/sourcefixture.h"
@@ -26,10 +27,9 @@ static void open_package(struct source *source, const char *system,
 	assert_string_equal(source->kind->name, "package");
 }
 
-/* A program of the package A. */
-static void put_program(const char *name)
+static void put_program(const char *package, const char *name)
 {
-	autofree char *path = xasprintf(A "/bin/%s", name);
+	autofree char *path = xasprintf("%s/%s", package, name);
 	autofree char *real = store_file(path);
 
 	put_file(path, "#!", 2);
@@ -57,16 +57,16 @@ static void test_package(void **state)
 					.system = "x86_64-darwin" };
 	struct err err = ERR_INIT;
 
-	put_program("one");
+	put_program(A, "bin/one");
 	put_file(A "/bin/no-program", "x", 1);
-	put_program(".wrapped");
+	put_program(A, "bin/.wrapped");
 	open_package(&only, "x86_64-linux", NULL);
 	check_config(&only, ENTRYPOINT("one"));
 	check_config(&only, "\"architecture\": \"amd64\",\n    \"os\"");
 	assert_int_equal(only.inputs[only.nr - 1].kind, LAYER_ROOT);
 	check_paths(&only.inputs[only.nr - 1], A);
 	assert_true(only.nr <= 3);
-	put_program("two");
+	put_program(A, "bin/two");
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		autosource source = SOURCE_INIT;
 		struct probe probe = {
@@ -86,10 +86,61 @@ static void test_package(void **state)
 	assert_int_equal(err.code, ERR_REFUSED);
 }
 
+/* A symlink in bin is a program if it leads to one in the store. */
+static void test_symlinks(void **state)
+{
+	static const struct {
+		const char *target;
+		bool right;
+	} cases[] = {
+		{ B "/bin/b", true },
+		{ "../lib/run", true },
+		{ "../../" STORE_HASH "-b/bin/b", true },
+		{ "/nix/./store//" STORE_HASH "-b/tools/b", true },
+		{ "../tools/run", true },
+		{ "again", true },
+		{ B "/bin/gone", false },
+		{ "gone", false },
+		{ PATH("gone") "/bin/b", false },
+		{ "../lib/run/x", false },
+		{ B "/bin", false },
+		{ B "/text", false },
+		{ "link", false },
+		{ "/bin/sh", false },
+		{ "../../../../bin/sh", false },
+		{ STORE_DIR, false },
+	};
+	struct probe probe = { .pname = (char *)(uintptr_t) "link" };
+	autofree char *link = store_file(A "/bin/link");
+	autofree char *tools = store_file(A "/tools");
+	autofree char *others = store_file(B "/tools");
+	autofree char *again = store_file(A "/bin/again");
+
+	put_program(A, "bin/two");
+	put_program(A, "lib/run");
+	put_program(B, "bin/b");
+	put_file(B "/text", "x", 1);
+	assert_int_equal(symlink("lib", tools), 0);
+	assert_int_equal(symlink(B "/bin", others), 0);
+	assert_int_equal(symlink("two", again), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autosource source = SOURCE_INIT;
+
+		unlink(link);
+		assert_int_equal(symlink(cases[i].target, link), 0);
+		open_package(&source, "x86_64-linux", &probe);
+		check_config(&source,
+			     cases[i].right
+				     ? ENTRYPOINT("link")
+				     : "\"config\": {\n        \"Env\": [");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_package),
+		cmocka_unit_test(test_symlinks),
 	};
 
 	return cmocka_run_group_tests(tests, sourcefixture_set_up,
