@@ -311,6 +311,23 @@ static void head_skip(struct head *head)
 		head->own++;
 }
 
+/* The other head has what is of the same name as the winner's. */
+static void warn_of_both(const struct head *winner, const struct head *other,
+			 struct teller *teller)
+{
+	bool share = winner->entry->type == TREE_DIRECTORY &&
+		     other->entry->type == TREE_DIRECTORY;
+
+	if (other->tree && !share)
+		teller_warn(teller, "%s is in %s and in %s: the first is taken",
+			    head_name(winner), winner->path, other->path);
+	else if (!share && other->entry->type == TREE_DIRECTORY)
+		teller_warn(teller,
+			    "%s is in %s and is not a directory: the image "
+			    "has no such directory",
+			    head_name(winner), winner->path);
+}
+
 /*
  * Go on with all that have the name of the winner. Where both have a
  * directory they share it; else the other's is left out.
@@ -324,11 +341,7 @@ static int heads_pass(const struct heads *heads, struct head *winner,
 	     head++) {
 		if (!head->entry || strcmp(head_name(head), head_name(winner)))
 			continue;
-		if (head->tree &&
-		    (!directory || head->entry->type != TREE_DIRECTORY))
-			teller_warn(teller,
-				    "%s is in %s and in %s: the first is taken",
-				    head_name(head), winner->path, head->path);
+		warn_of_both(winner, head, teller);
 		if (!directory && head->entry->type == TREE_DIRECTORY)
 			head_skip(head);
 		if (head_advance(head, teller, err))

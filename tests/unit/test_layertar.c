@@ -91,6 +91,28 @@ static void test_root_modes(void **state)
 	layer_input_release(&input);
 }
 
+/* What is no directory in a package is none in the image: it is its own. */
+static void test_root_without_directories(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const names[] = { "aaa-a", NULL };
+	struct layer_input input = input_of(LAYER_ROOT, names);
+	autofree char *list = NULL;
+
+	fixture_put(f, "aaa-a/etc", "");
+	fixture_put(f, "aaa-a/tmp", "");
+	fixture_make_ok(f, &input, 1, COMPRESSION_NONE);
+	list = list_tar(f, &f->layers[0]);
+	check_str("list", list,
+		  LINK("/etc", "aaa-a") "/root/ 0000700 \n" LINK("/tmp",
+								 "aaa-a"));
+	assert_int_equal(f->warnings, 2);
+	check_str("warning", f->warning,
+		  "/tmp is in /nix/store/aaa-a and is not a directory: the "
+		  "image has no such directory");
+	layer_input_release(&input);
+}
+
 static void put_link(struct fixture *f, const char *path, const char *target)
 {
 	autofree char *link = xasprintf("%s/%s", f->store, path);
@@ -460,6 +482,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(test_links),
 		FIXTURE_TEST(test_root_modes),
+		FIXTURE_TEST(test_root_without_directories),
 		FIXTURE_TEST(test_root_follows),
 		FIXTURE_TEST(test_links_keep_the_store),
 		FIXTURE_TEST(test_links_need_directories),
