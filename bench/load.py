@@ -126,24 +126,30 @@ http:
 
 
 @contextlib.contextmanager
-def docker_registry(folder, port, name):
-    """Debian's docker-registry, with the image that a registry has at port;
-    its port and process id."""
+def empty_docker_registry(folder):
+    """Debian's docker-registry; its port and process id."""
     folder.mkdir()
-    own = free_port()
-    (folder / "config.yml").write_text(CONFIG.format(folder=folder, port=own))
+    port = free_port()
+    (folder / "config.yml").write_text(CONFIG.format(folder=folder, port=port))
     server = process.Process(
         [program("docker-registry"), "serve", folder / "config.yml"],
         folder / "log")
     try:
         process.wait_for("docker-registry", lambda: server.assert_running()
-                         and accepts(own))
+                         and accepts(port))
+        yield port, server.pid
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def docker_registry(folder, port, name):
+    """The same, with the image that a registry has at port."""
+    with empty_docker_registry(folder) as (own, pid):
         process.run(
             ["skopeo", "copy", "--quiet", "--preserve-digests",
              "--src-tls-verify=false",
              "--dest-tls-verify=false", "--insecure-policy",
              f"docker://127.0.0.1:{port}/{name}",
              f"docker://127.0.0.1:{own}/{name}"], 600).ok()
-        yield own, server.pid
-    finally:
-        server.stop()
+        yield own, pid

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What flakes have already, pulled from us and loaded by its own tools: from
 the packages, which are built, and the image, which never was, to the image in
-docker."""
+docker. Its own tools give it to this machine's docker, or, which is what we
+do, serve it: by a registry that it is copied to."""
 
 import json
 import shutil
@@ -11,13 +12,20 @@ import uuid
 
 from history import Path
 from image import ROOT, fixtures, manifest, nix, registry, settle
+from load import empty_docker_registry
 from planners import auto_layer
-from harness import clients  # after image, which finds harness
+from harness import clients, process  # after image, which finds harness
 
 # Output -> the function of nixpkgs that makes it, and what prints an archive.
 KINDS = {"stream": ("streamLayeredImage", "{0}"),
          "layered": ("buildLayeredImage", "cat {0}"),
          "image": ("buildImage", "cat {0}")}
+
+# What is timed, and what that ends with.
+OURS = "until the manifest", "docker pull from us, all of it"
+LOADED = "nix build", "nix build, docker load"
+SERVED = ("nix build, skopeo copy",
+          "nix build, skopeo copy to docker-registry, docker pull")
 
 # Builders may use the host's programs, python3 and pigz.
 CONFIG = nix.SINGLE_USER.replace(
@@ -133,25 +141,49 @@ class Tools:
         self.checked(flake, "bench:1")
         return until_built, taken
 
+    def served(self, name):
+        """By skopeo, which needs no docker, and docker-registry."""
+        flake = self.fresh_flake()
+        with self.bench.fresh("docker-registry") as folder, \
+                empty_docker_registry(folder / "registry") as (port, _):
+            image = f"127.0.0.1:{port}/{name}:latest"
+            settle()
+            start = time.monotonic()
+            path = nix.build(flake, name, CONFIG)
+            # skopeo 1.9 reads no archive from a pipe, and none in gzip whose
+            # manifest is at its end (1.9.3, tried).
+            archive = folder / "archive.tar"
+            printed = path if name == "stream" else f"pigz -dc {path}"
+            process.run(["sh", "-c", f"{printed} >{archive}"], 900).ok()
+            process.run(
+                ["skopeo", "--insecure-policy", "copy", "--quiet",
+                 "--dest-tls-verify=false", f"docker-archive:{archive}",
+                 f"docker://{image}"], 900).ok()
+            until_copied = time.monotonic() - start
+            self.docker.pull(image).ok()
+            taken = time.monotonic() - start
+            self.checked(flake, image)
+        return until_copied, taken
+
     def round(self, number):
+        ways = ((self.ours, OURS), (self.its_own, LOADED),
+                (self.served, SERVED))
         for name, (function, _) in KINDS.items():
-            for what in (self.ours, self.its_own)[::1 if number % 2 else -1]:
-                begun, taken = what(name)
-                ours = what == self.ours
-                self.add(f"{function}: " + ("until the manifest" if ours else
-                                            "nix build"), begun)
-                self.add(f"{function}: " + ("docker pull from us, all of it"
-                         if ours else "nix build, docker load"), taken)
+            for what, (begun, ended) in ways[::1 if number % 2 else -1]:
+                until_begun, taken = what(name)
+                self.add(f"{function}: {begun}", until_begun)
+                self.add(f"{function}: {ended}", taken)
 
     def add(self, name, value):
         self.figures.add(f"tools, {name}", value, "s")
 
     def ratios(self):
         for function, _ in KINDS.values():
-            self.figures.ratio(
-                f"{function}: pulled from us / by its own tool",
-                f"tools, {function}: docker pull from us, all of it",
-                f"tools, {function}: nix build, docker load", "<= 1")
+            for ended in LOADED[1], SERVED[1]:
+                self.figures.ratio(
+                    f"{function}: pulled from us / {ended}",
+                    f"tools, {function}: {OURS[1]}",
+                    f"tools, {function}: {ended}", "<= 1")
 
 
 def measure(bench):
