@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/broken.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -11,6 +12,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "tests/unit/check.h"
 
 #include "common/banned.h"
 
@@ -121,6 +124,18 @@ bool broken_run_nth(const struct broken *broken, unsigned int nth,
 
 	*rc = call.rc;
 	return was_reached;
+}
+
+size_t count_open(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	size_t nr = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		nr++;
+	closedir(dir);
+	return nr;
 }
 
 bool broken_works(void)

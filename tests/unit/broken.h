@@ -3,6 +3,7 @@
 #define TESTS_UNIT_BROKEN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -26,6 +27,9 @@ int broken_run(const struct broken *broken, int (*f)(void *arg), void *arg);
  */
 bool broken_run_nth(const struct broken *broken, unsigned int nth,
 		    int (*f)(void *arg), void *arg, int *rc);
+
+/* Descriptors that are open: a call that failed leaves no more of them. */
+size_t count_open(void);
 
 /* Not under valgrind: its own calls would fail. */
 bool broken_works(void);

@@ -47,6 +47,15 @@ struct repository_name repository_of(const char *s)
 	return name;
 }
 
+struct tag tag_of(const char *s)
+{
+	struct tag tag;
+	struct err err;
+
+	assert_int_equal(tag_parse(&tag, s, strlen(s), &err), 0);
+	return tag;
+}
+
 void put_text(struct cachefixture *f, const char *text, struct digest *digest)
 {
 	struct err err = ERR_INIT;

@@ -26,6 +26,7 @@ int cachefixture_tear_down(void **state);
 					cachefixture_tear_down)
 
 struct repository_name repository_of(const char *name);
+struct tag tag_of(const char *name);
 
 /* Put a blob of that text. */
 void put_text(struct cachefixture *f, const char *text, struct digest *digest);

@@ -2,7 +2,6 @@
 /* Sweeping and evicting where calls fail: nothing that is needed is lost. */
 #include "tests/unit/check.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <seccomp.h>
@@ -120,19 +119,6 @@ static void test_faults(void **state)
 			      faccessat(f->cache.fd, "bad/x", F_OK, 0));
 		cachefixture_tear_down((void **)&f);
 	}
-}
-
-/* Descriptors of this process. */
-static size_t count_open(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	size_t nr = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		nr++;
-	closedir(dir);
-	return nr;
 }
 
 static int run_dry(void *arg)

@@ -2,7 +2,6 @@
 /* A package in a store of which one call after the other fails. */
 #include "tests/unit/check.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <seccomp.h>
@@ -95,18 +94,6 @@ static int open_it(void *arg)
 	o->has_program = strstr(config.buf, A "/bin/a") != NULL;
 	o->has_bundle = strstr(config.buf, "ca-bundle.crt") != NULL;
 	return 0;
-}
-
-static size_t count_open(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	size_t nr = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		nr++;
-	closedir(dir);
-	return nr;
 }
 
 /*
