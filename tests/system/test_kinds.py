@@ -82,6 +82,7 @@ PRINTS = {
     "stream": ([], ["hello conf", GREETING]),
     "stream-built": ([], ["hello conf", GREETING]),
     "layered": ([], ["hello conf", GREETING]),
+    "build-image": ([], ["hello built", GREETING]),
     "program": (["a", "b c"], ["main a b c", GREETING]),
     "named": ([], ["named", GREETING]),
     "lonely": ([], ["alone", GREETING]),
@@ -111,16 +112,18 @@ def test_image_id_is_that_of_the_reference(registry, kinds):
         assert manifest["config"]["digest"] == fetch.digest(expected), name
 
 
-def test_image_id_of_docker_load(registry, kinds, client_of):
-    """docker's own, of what the script prints; and of what it pulls here."""
+@pytest.mark.parametrize("archive, command, tag, names", (
+    ("stream-built", "{}", "image:1", ("stream", "stream-built", "layered")),
+    ("build-image", "cat {}", "built:1", ("build-image",))))
+def test_image_id_of_docker_load(registry, kinds, client_of, archive, command,
+                                 tag, names):
+    """docker's own, of what an archive has; and of what it pulls here."""
     docker = client_of("docker")
-    script = nix.build(kinds, "stream-built")
-    docker.load(script).ok()
-    loaded = docker.inspect("image:1")
-    assert docker.run("image:1").ok().out.splitlines() == \
-        ["hello conf", GREETING]
-    docker.remove("image:1")
-    for name in ("stream", "stream-built", "layered"):
+    docker.load(command.format(nix.build(kinds, archive))).ok()
+    loaded = docker.inspect(tag)
+    assert docker.run(tag).ok().out.splitlines()[1:] == [GREETING]
+    docker.remove(tag)
+    for name in names:
         image = registry.reference(name, "latest")
         docker.pull(image).ok()
         assert docker.inspect(image) == loaded, name
