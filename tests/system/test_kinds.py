@@ -35,12 +35,13 @@ def archives(session_directory, shared_registry, kinds, client_of):
     work = session_directory("archives")
     flake = nix.copy_flake(kinds, work / "flake")
     make_archives(shared_registry("lighttpd", kinds), client_of("docker"),
-                  flake / "files", work)
+                  client_of("ctr"), flake / "files", work)
     return shared_registry("lighttpd", flake)
 
 
 ARCHIVES = ("skopeo.tar", "skopeo-gz", "skopeo-zst", "skopeo-xz",
-            "docker-save.tar", "docker-25.tar", "docker-25-containerd.tar")
+            "docker-save.tar", "docker-25.tar", "docker-25-containerd.tar",
+            "ctr-export.tar")
 
 
 @pytest.mark.parametrize("client", ("docker", "podman"))
@@ -75,6 +76,16 @@ def pull_and_run(registry, client, name, *args):
         return client.run(image, *args).ok().out.splitlines()
     finally:
         client.remove(image)
+
+
+def test_export_by_containerd(archives, registry):
+    """An OCI layout and manifest.json in one tar, as `docker save` writes them
+    since 25: its layers stay as they were pulled."""
+    with tarfile.open(archives.flake / "files/ctr-export.tar") as tar:
+        assert {"oci-layout", "index.json", "manifest.json"} <= \
+            set(tar.getnames())
+    manifest, _ = archives.manifest("ctr-export.tar")
+    assert manifest["layers"] == registry.manifest("program")[0]["layers"]
 
 
 # Image: arguments, and what it prints.

@@ -224,6 +224,9 @@ class Containerd:
         digest = manifest["config"]["digest"]
         return digest, content(digest)["rootfs"]["diff_ids"]
 
+    def save(self, reference, file):
+        return self._ctr("images", "export", file, reference)
+
     def remove(self, reference):
         self._ctr("images", "rm", "--sync", reference)
 

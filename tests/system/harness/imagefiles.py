@@ -68,7 +68,7 @@ def tar(folder, dest):
     run(["tar", "-C", folder, "-cf", dest, *sorted(os.listdir(folder))]).ok()
 
 
-def make_archives(registry, docker, files, work):
+def make_archives(registry, docker, ctr, files, work):
     """The image `program`, as other programs write it down."""
     source = "docker://" + registry.reference("program", "latest")
 
@@ -82,9 +82,10 @@ def make_archives(registry, docker, files, work):
         run(["sh", "-c", f"{command} -c {files}/skopeo.tar "
              f">{files}/skopeo-{suffix}"]).ok()
     name = registry.reference("program", "latest")
-    docker.pull(name).ok()
-    docker.save(name, files / "docker-save.tar").ok()
-    docker.remove(name)
+    for client, file in (docker, "docker-save.tar"), (ctr, "ctr-export.tar"):
+        client.pull(name).ok()
+        client.save(name, files / file).ok()
+        client.remove(name)
     for name, plain in ("docker-25", True), ("docker-25-containerd", False):
         save_as_docker_25(files / "oci-layout", work / name, plain)
         tar(work / name, files / f"{name}.tar")
