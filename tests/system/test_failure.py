@@ -324,7 +324,9 @@ def test_terminated_build(make_registry, fresh):
     """SIGTERM and SIGINT end a builder and its Nix; the next starts over."""
     registry = make_registry(fresh(seconds=10))
     for number in signal.SIGTERM, signal.SIGINT:
-        popen = subprocess.Popen([FLAKEHUB, "build", "slow"],
+        # SIGINT is ignored where the tests run in the background.
+        popen = subprocess.Popen(["env", "--default-signal=INT", FLAKEHUB,
+                                  "build", "slow"],
                                  env=registry.environment,
                                  stdout=subprocess.DEVNULL,
                                  stderr=subprocess.DEVNULL)

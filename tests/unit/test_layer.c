@@ -298,6 +298,32 @@ static void test_lock(void **state)
 	layer_input_release(&input);
 }
 
+/* What is no file, or not there: said, with its name. */
+static void test_no_file(void **state)
+{
+	static const struct {
+		const char *file, *says;
+	} cases[] = {
+		{ "/nix/store/aaa-layer",
+		  "/nix/store/aaa-layer is not a regular file" },
+		{ "/nix/store/bbb-layer", "/nix/store/bbb-layer is not there" },
+	};
+	struct fixture *f = *state;
+	static const char *const none[] = { NULL };
+
+	fixture_put(f, "aaa-layer/layer.tar", "x");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct layer_input input = input_of(LAYER_FILE, none);
+
+		input.file = xstrdup(cases[i].file);
+		assert_int_equal(fixture_make(f, &input, 1, COMPRESSION_NONE),
+				 -1);
+		if (!strstr(f->err.msg, cases[i].says))
+			fail_msg("not '%s': %s", cases[i].says, f->err.msg);
+		layer_input_release(&input);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +337,7 @@ int main(void)
 		FIXTURE_TEST(test_large),
 		FIXTURE_TEST(test_failure_among_others),
 		FIXTURE_TEST(test_lock),
+		FIXTURE_TEST(test_no_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
