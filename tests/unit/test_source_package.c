@@ -86,6 +86,9 @@ static void test_package(void **state)
 	assert_int_equal(err.code, ERR_REFUSED);
 }
 
+#define X8  "xxxxxxxx"
+#define X64 X8 X8 X8 X8 X8 X8 X8 X8
+
 /* A symlink in bin is a program if it leads to one in the store. */
 static void test_symlinks(void **state)
 {
@@ -109,6 +112,8 @@ static void test_symlinks(void **state)
 		{ "/bin/sh", false },
 		{ "../../../../bin/sh", false },
 		{ STORE_DIR, false },
+		/* A longer name than any file has. */
+		{ X64 X64 X64 X64, false },
 	};
 	struct probe probe = { .pname = (char *)(uintptr_t) "link" };
 	autofree char *link = store_file(A "/bin/link");
