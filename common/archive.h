@@ -12,9 +12,9 @@ struct json_object;
 /*
  * A docker-archive: a tar, or a tar in gzip, zstd, xz or bzip2, with a
  * manifest.json that names an image config and its layers, as `docker save`,
- * skopeo and dockerTools write it (FORMATS.md §5). Its members are named
- * without a leading "./"; links among them are followed. An archive with an
- * absolute name, a ".." or two members of one name is refused.
+ * skopeo and dockerTools write it. Its members are named without a leading
+ * "./"; links among them are followed. An archive with an absolute name, a ".."
+ * or two members of one name is refused.
  *
  * A compressed one is unpacked once, to a file without a name, and one that
  * expands as only a bomb does is refused; so members can be read in any order,

@@ -13,9 +13,9 @@ struct json_object;
 /*
  * A conf: the JSON file that dockerTools.streamLayeredImage makes of an image
  * for its script, in each of its three generations, or that
- * flakehubTools.streamLayeredImageConf makes of it (FORMATS.md §2). What is
- * in a struct conf has the right type, and every path in it is one in the
- * store; whether that is there is not looked at.
+ * flakehubTools.streamLayeredImageConf makes of it. What is in a struct conf
+ * has the right type, and every path in it is one in the store; whether that
+ * is there is not looked at.
  */
 struct conf {
 	struct json_object *json; /* the strings below live in it */

@@ -12,7 +12,7 @@ struct json_object;
 /*
  * The image config (image-spec, config.md), byte for byte as nixpkgs'
  * dockerTools writes it: its digest is the image ID, which is then that of
- * `$(nix build …) | docker load` (FORMATS.md §2).
+ * `$(nix build …) | docker load`.
  */
 struct imageconfig {
 	const char *created; /* ISO 8601, of the image and of each layer */

@@ -36,7 +36,7 @@ struct image_work {
 	struct strbuf line;	 /* of Nix's, not ended yet */
 	/* Of all layers, those of an index's members too. */
 	struct expansion expansion;
-	/* Making failed, and Nix\'s garbage collector was there in between. */
+	/* Making failed, and Nix's garbage collector was there in between. */
 	bool was_collected;
 };
 

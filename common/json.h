@@ -23,8 +23,8 @@ void cleanup_json(struct json_object **json);
  * Parse exactly len bytes; name is for messages. ERR_MALFORMED for anything
  * that is no JSON text (RFC 8259, so in UTF-8), is nested deeper than
  * JSON_DEPTH_MAX, has an integer beyond 64 bits, a lone surrogate or a NUL in
- * a key (FORMATS.md §2), or the same key twice in an object; ERR_REFUSED if its
- * values take more memory than JSON_MEMORY_MAX. *json is the caller's to put.
+ * a key, or the same key twice in an object; ERR_REFUSED if its values take
+ * more memory than JSON_MEMORY_MAX. *json is the caller's to put.
  */
 MUST_CHECK int json_parse(struct json_object **json, const char *text,
 			  size_t len, const char *name, struct err *err);

@@ -56,10 +56,7 @@ struct layer_input {
 	 */
 	bool has_diff_id;
 	struct digest diff_id;
-	/*
-	 * How the image config's history names this layer: its comment
-	 * (FORMATS.md §2), NULL for none.
-	 */
+	/* Of the layer in the image config's history; NULL for none. */
 	char *comment;
 };
 

@@ -13,7 +13,7 @@ struct teller;
  * For layer.c.
  */
 
-/* FORMATS.md §3: /nix, /nix/store, and each path in the order given. */
+/* As dockerTools: /nix, /nix/store, and each path in the order given. */
 MUST_CHECK int layertar_store_paths(struct stream *stream,
 				    struct teller *teller,
 				    const struct layer_input *input,
@@ -32,8 +32,8 @@ MUST_CHECK int layertar_links(struct stream *stream, struct teller *teller,
 			      struct layer *layer, struct err *err);
 
 /*
- * FORMATS.md §4: all paths as one tree, each file where its path's options put
- * it. The blob is not compressed, since its digest is known beforehand.
+ * As nix2container: all paths as one tree, each file where its path's options
+ * put it. The blob is not compressed, since its digest is known beforehand.
  */
 MUST_CHECK int layertar_tree(struct stream *stream, struct teller *teller,
 			     const struct layer_input *input,

@@ -16,7 +16,7 @@
 #include "common/banned.h"
 
 /*
- * One tree of all store paths, as nix2container writes it (FORMATS.md §4).
+ * One tree of all store paths, as nix2container writes it.
  * Names may be rewritten to anywhere, so it has to be known whole before the
  * first byte: a node of some 150 bytes for each file.
  */

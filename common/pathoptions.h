@@ -13,7 +13,7 @@ struct pattern_budget;
 
 /*
  * What nix2container does to the files of a store path on their way into a
- * layer (FORMATS.md §4): rewrite their names, set their owners and modes.
+ * layer: rewrite their names, set their owners and modes.
  */
 struct path_options;
 

@@ -13,8 +13,8 @@
 /*
  * A source is a built flake output seen as an image: which layers it has and
  * what its image config is. There is a kind of source for each thing that a
- * flake output can be (FORMATS.md §1), a row in the table of source.c and a
- * file source_KIND.c each. A source only reads the store.
+ * flake output can be (docs/ARCHITECTURE.md has them), a row in the table of
+ * source.c and a file source_KIND.c each. A source only reads the store.
  */
 
 /* What is known of an output before it is looked at. */

@@ -10,8 +10,8 @@
 #include "common/banned.h"
 
 /*
- * A docker-archive (FORMATS.md §5). Its image config is served as it is; its
- * layers are as their own inputs say.
+ * A docker-archive. Its image config is served as it is; its layers are as
+ * their own inputs say.
  */
 
 static int matches(const struct source_output *output, struct err *err)

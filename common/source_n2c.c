@@ -19,8 +19,8 @@
 #include "common/banned.h"
 
 /*
- * nix2container's image, one JSON file (FORMATS.md §4). It knows the digests
- * of its layers, so manifest and config need none of them.
+ * nix2container's image, one JSON file. It knows the digests of its layers, so
+ * manifest and config need none of them.
  */
 
 /* A source that is being filled in. */

@@ -19,9 +19,9 @@
 #include "common/banned.h"
 
 /*
- * A plain package (FORMATS.md §6): its closure in layers, and above them one
- * that makes what is in the package visible at /. A file that can be run is a
- * package, too. All times are 1, as in the store.
+ * A plain package: its closure in layers, and above them one that makes what
+ * is in the package visible at /. A file that can be run is a package, too. All
+ * times are 1, as in the store.
  */
 #define TIME 1
 

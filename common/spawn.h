@@ -31,7 +31,7 @@ struct spawn {
 	}
 
 /*
- * Our own environment less all that is not on the allow-list of DESIGN.md.
+ * Our own environment less all that is not on the allow-list of spawn.c.
  * NULL-terminated; one allocation that lives as long as the process.
  */
 char *const *spawn_environment(void);

@@ -185,7 +185,7 @@ static void put_numbers(struct header *h, const struct fields *f)
 	h->type = f->type;
 }
 
-/* Python's tarfile, PAX_FORMAT (FORMATS.md §3) */
+/* Python's tarfile, PAX_FORMAT */
 
 /* Each character that is not ASCII is a '?', then it is cut. */
 static void put_python(char *field, size_t size, const struct text *text)
@@ -259,7 +259,7 @@ static void python_header(struct strbuf *out, const struct fields *f)
 	strbuf_add(out, &h, sizeof(h));
 }
 
-/* Go's archive/tar, format unspecified (FORMATS.md §4) */
+/* Go's archive/tar, format unspecified */
 
 /* Bytes that are not ASCII are dropped, then it is cut. */
 static void put_go(char *field, size_t size, const struct text *text)

@@ -10,9 +10,9 @@
 
 /*
  * Tar bytes, exactly as a reference writer makes them. A dialect is one such
- * writer: Python's tarfile as nixpkgs' dockerTools uses it (FORMATS.md §3), or
- * Go's archive/tar as nix2container uses it (§4). Nothing here reads a file:
- * names and numbers go in, header bytes come out.
+ * writer: Python's tarfile as nixpkgs' dockerTools uses it, or Go's archive/tar
+ * as nix2container uses it; tests/golden/ holds what they made. Nothing here
+ * reads a file: names and numbers go in, header bytes come out.
  *
  * A tar is, for each entry, tar_header(), a file's bytes and tar_padding()
  * zeros; then tar_end() zeros.

@@ -10,7 +10,7 @@ struct json_object;
 
 /*
  * tests/golden/trees.json: trees of store paths, and the digests and sizes of
- * the tars that the reference writers make of them (FORMATS.md).
+ * the tars that the reference writers make of them.
  */
 
 /* The list of cases, read once and kept. */
