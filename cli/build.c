@@ -65,9 +65,7 @@ static int build_image(const struct settings *settings,
 	if (cache_open(&cache, settings->cache_dir, CACHE_WRITE, err))
 		return -1;
 	/* A unit's TasksMax is there besides; most users may make none. */
-	if (cgroup_enter(&cgroup, settings->max_processes, &ignored))
-		log_event(LOG_LEVEL_DEBUG, "event", "cgroup", "msg",
-			  ignored.msg, NULL);
+	cgroup_enter(&cgroup, settings->max_processes, &ignored);
 	progress = progress_new(STDERR_FILENO);
 	build.progress = progress_calls(progress);
 	rc = image_build(&build, &head, err);

@@ -24,10 +24,10 @@ struct cgroup {
 /*
  * Make it and enter it, and remove those of earlier processes that are empty.
  * For a process of one thread, which the others are started by.
- * ERR_SYSTEM where that is not for us to do; nothing has changed then.
+ * ERR_SYSTEM where that is not for us to do: nothing has changed then, and the
+ * caller may go on without.
  */
-MUST_CHECK int cgroup_enter(struct cgroup *cgroup, int64_t max_processes,
-			    struct err *err);
+int cgroup_enter(struct cgroup *cgroup, int64_t max_processes, struct err *err);
 
 /*
  * The folder of the cgroup that a process is in, of which text is

@@ -2,7 +2,6 @@
 #include "common/log.h"
 
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -14,18 +13,10 @@
 #include "common/banned.h"
 
 static const char *const level_names[] = {
-	[LOG_LEVEL_DEBUG] = "debug",
 	[LOG_LEVEL_INFO] = "info",
 	[LOG_LEVEL_WARN] = "warn",
 	[LOG_LEVEL_ERROR] = "error",
 };
-
-static atomic_int lowest = LOG_LEVEL_INFO;
-
-void log_set_level(enum log_level level)
-{
-	lowest = (int)level;
-}
 
 static bool is_control(uint32_t c)
 {
@@ -121,8 +112,6 @@ void log_event(enum log_level level, ...)
 	autostrbuf line = STRBUF_INIT;
 	va_list ap;
 
-	if ((int)level < lowest)
-		return;
 	strbuf_addf(&line, "level=%s", level_names[level]);
 	va_start(ap, level);
 	add_pairs(&line, ap);

@@ -12,14 +12,10 @@
  */
 
 enum log_level {
-	LOG_LEVEL_DEBUG,
 	LOG_LEVEL_INFO,
 	LOG_LEVEL_WARN,
 	LOG_LEVEL_ERROR,
 };
-
-/* Lines below this level are not written; LOG_LEVEL_INFO at first. */
-void log_set_level(enum log_level level);
 
 /*
  * Write a line of pairs: log_event(LOG_LEVEL_INFO, "req", id, "path", path,
