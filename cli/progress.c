@@ -131,11 +131,20 @@ static void on_layer(void *arg, bool made)
 	pthread_mutex_unlock(&p->lock);
 }
 
+/* Take the line away, before something else is printed. */
+static void clear(struct progress *p)
+{
+	pthread_mutex_lock(&p->lock);
+	if (p->terminal && p->shown_ms)
+		write_line(p, "");
+	pthread_mutex_unlock(&p->lock);
+}
+
 static void on_warning(void *arg, const char *message)
 {
 	struct progress *p = arg;
 
-	progress_clear(p);
+	clear(p);
 	fprintf(stderr, "flakehub: warning: %s\n", message);
 }
 
@@ -162,7 +171,7 @@ void progress_free(struct progress *p)
 {
 	if (!p)
 		return;
-	progress_clear(p);
+	clear(p);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 }
@@ -170,12 +179,4 @@ void progress_free(struct progress *p)
 const struct image_progress *progress_calls(struct progress *p)
 {
 	return &p->calls;
-}
-
-void progress_clear(struct progress *p)
-{
-	pthread_mutex_lock(&p->lock);
-	if (p->terminal && p->shown_ms)
-		write_line(p, "");
-	pthread_mutex_unlock(&p->lock);
 }

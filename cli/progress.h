@@ -12,10 +12,9 @@
 struct progress;
 
 struct progress *progress_new(int fd);
+/* The line goes with it. */
 void progress_free(struct progress *progress);
 /* What image_build() is to tell; lives as long as the progress. */
 const struct image_progress *progress_calls(struct progress *progress);
-/* Take the line away, before something else is printed. */
-void progress_clear(struct progress *progress);
 
 #endif

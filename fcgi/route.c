@@ -51,21 +51,21 @@ static int parse_reference(const struct row *row, const char *s,
 			   struct target *target, struct response *error)
 {
 	struct reference *ref = &target->reference;
-	bool is_digest = !row->takes_tag || strchr(s, ':');
 	struct err err = ERR_INIT;
 	int rc;
 
-	ref->is_digest = is_digest;
-	if (is_digest)
-		rc = digest_parse(&ref->digest, s, strlen(s), &err);
+	ref->is_digest = true;
+	if (row->takes_tag)
+		rc = reference_parse(ref, s, strlen(s), &err);
 	else
-		rc = tag_parse(&ref->tag, s, strlen(s), &err);
+		rc = digest_parse(&ref->digest, s, strlen(s), &err);
 	target->has_foreign_digest = rc && err.code == ERR_UNKNOWN;
 	if (!rc || target->has_foreign_digest)
 		return 0;
-	return response_error(
-		error, is_digest ? PROBLEM_DIGEST_INVALID : PROBLEM_TAG_INVALID,
-		"%s", err.msg);
+	return response_error(error,
+			      ref->is_digest ? PROBLEM_DIGEST_INVALID
+					     : PROBLEM_TAG_INVALID,
+			      "%s", err.msg);
 }
 
 static int no_route(struct response *error)
