@@ -48,8 +48,7 @@ static void parts_release(struct parts *parts)
 	free(parts->layers);
 	strbuf_release(&parts->config);
 	strbuf_release(&parts->manifest);
-	if (parts->hold >= 0)
-		close(parts->hold);
+	cleanup_close(&parts->hold);
 }
 
 static void making_release(struct making *m)
