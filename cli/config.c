@@ -52,8 +52,11 @@ static void warn(const struct settings *settings, const char *path)
 	if (settings->sandbox_eval && confine_try(&err))
 		fprintf(stderr,
 			"flakehub: warning: sandbox-eval = yes, and bubblewrap "
-			"does not work here, so flakes are evaluated without "
-			"it: %s\n",
+			"does not %s: %s\n",
+			err.code == ERR_REFUSED
+				? "work here, so flakes are evaluated without "
+				  "it"
+				: "start right now, so no flake is evaluated",
 			err.msg);
 }
 

@@ -10,17 +10,14 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/bwrap.h"
 #include "common/flakeref.h"
 #include "common/git.h"
 #include "common/limits.h"
 #include "common/log.h"
-#include "common/spawn.h"
 #include "common/store.h"
 
 #include "common/banned.h"
-
-/* For a program that does nothing. */
-#define TRY_MS 10000
 
 /* When stdin has ended, all processes in there are killed. */
 #define WITH_LIFELINE                                                          \
@@ -42,10 +39,15 @@ void confine_init(struct confine *c, const struct cache *cache,
 	c->credentials = credentials;
 }
 
+static void forget_words(struct confine *c)
+{
+	while (c->nr)
+		free(c->words[--c->nr]);
+}
+
 void confine_release(struct confine *c)
 {
-	for (size_t i = 0; i < c->nr; i++)
-		free(c->words[i]);
+	forget_words(c);
 	free(c->words);
 	free(c->why);
 	*c = (struct confine)CONFINE_INIT;
@@ -396,95 +398,73 @@ static int add_flake(struct confine *c, struct err *err)
 	return 0;
 }
 
-static int try(char *const *words, size_t nr, struct err *err)
-{
-	const char **argv = xcalloc(nr + 4, sizeof(*argv));
-	struct spawn_run run = {
-		.argv = argv,
-		.timeout_ms = TRY_MS,
-		.both = true,
-		.out_max = SMALL_FILE_MAX,
-		.lifeline = true,
-	};
-	autostrbuf said = STRBUF_INIT, clean = STRBUF_INIT;
-	int status, rc;
-
-	for (size_t i = 0; i < nr; i++)
-		argv[i] = words[i];
-	argv[nr++] = "/bin/sh";
-	argv[nr++] = "-c";
-	argv[nr] = ":";
-	rc = spawn_run(&run, &said, &status, err);
-	free(argv);
-	if (rc || !status)
-		return rc;
-	text_clean(&clean, said.buf, strcspn(said.buf, "\n"));
-	return err_set(err, ERR_SYSTEM, "%s",
-		       clean.len ? clean.buf : "bwrap failed");
-}
-
 int confine_try(struct err *err)
 {
 	autoconfine c = CONFINE_INIT;
 
 	add_base(&c);
 	add_lifeline(&c);
-	return try(c.words, c.nr, err);
+	return bwrap_try(c.words, c.nr, err);
 }
 
 /*
  * Nix's own sandbox does not start inside of bubblewrap, and a build that an
  * evaluation asks for would be outside of both.
  */
-static int check_builds(const struct confine *c, struct err *err)
+static bool can_build(const struct confine *c)
 {
-	if (!c->settings->import_from_derivation || is_daemon(c))
-		return 0;
-	return err_set(err, ERR_SYSTEM,
-		       "import-from-derivation is set, and without a Nix "
-		       "daemon its builds cannot run in there");
+	return !c->settings->import_from_derivation || is_daemon(c);
 }
 
-static int prepare(struct confine *c, struct err *err)
+static void give_up(struct confine *c, const char *why)
 {
-	add_base(c);
-	if (check_builds(c, err) || add_home(c, err) || add_flake(c, err))
-		return -1;
-	add_lifeline(c);
-	return 0;
-}
-
-static void give_up(struct confine *c, const struct err *err)
-{
-	c->why = xstrdup(err->msg);
+	c->why = xstrdup(why);
 	log_event(LOG_LEVEL_WARN, "event", "sandbox-eval", "msg",
 		  "flakes are evaluated without a sandbox", "why", c->why,
 		  NULL);
 }
 
-char *const *confine_words(struct confine *c, size_t *nr)
+static int prepare(struct confine *c, struct err *err)
 {
-	struct err err = ERR_INIT;
-
-	if (!c->prepared) {
-		c->prepared = true;
-		if (prepare(c, &err))
-			give_up(c, &err);
+	forget_words(c);
+	add_base(c);
+	if (!can_build(c)) {
+		give_up(c, "import-from-derivation is set, and without a Nix "
+			   "daemon its builds cannot run in there");
+		return 0;
 	}
-	*nr = c->nr;
-	return c->why ? NULL : c->words;
+	if (add_home(c, err) || add_flake(c, err))
+		return err_wrap(err, "sandbox-eval");
+	add_lifeline(c);
+	return 0;
 }
 
-bool confine_works(struct confine *c)
+int confine_words(struct confine *c, char *const **words, size_t *nr,
+		  struct err *err)
 {
-	struct err err = ERR_INIT;
+	if (!c->prepared && prepare(c, err))
+		return -1;
+	c->prepared = true;
+	*words = c->why ? NULL : c->words;
+	*nr = c->why ? 0 : c->nr;
+	return 0;
+}
+
+int confine_works(struct confine *c, struct err *err)
+{
+	struct err tried = ERR_INIT;
 
 	if (c->works || c->why)
 		return c->works;
-	if (try(c->words, c->nr, &err))
-		give_up(c, &err);
-	else
+	if (!bwrap_try(c->words, c->nr, &tried)) {
 		c->works = true;
+	} else if (tried.code == ERR_REFUSED) {
+		give_up(c, tried.msg);
+	} else {
+		*err = tried;
+		return err_wrap(err, "sandbox-eval: bubblewrap does not start "
+				     "right now, so nothing is evaluated");
+	}
 	return c->works;
 }
 

@@ -22,7 +22,7 @@ struct confine {
 	const struct settings *settings;
 	const struct flake_settings *flake;
 	const struct credentials *credentials;
-	char **words; /* "bwrap … --", NULL-terminated; made when needed */
+	char **words; /* "bwrap … --", made when needed */
 	size_t nr, alloc;
 	bool prepared, works;
 	char *why; /* it does not work; NULL where it does */
@@ -43,30 +43,34 @@ void confine_release(struct confine *confine);
 
 /*
  * The words before a command, *nr of them; NULL where it is known that they
- * do not work. They need a lifeline (common/spawn.h): when it ends, all in
- * there is killed.
+ * do not work. -1 if they cannot be made now, on a full disk say: then nothing
+ * is to be evaluated. They need a lifeline (common/spawn.h): when it ends, all
+ * in there is killed.
  *
  * bubblewrap's --die-with-parent does not do that. Of its two processes the
  * inner one asks for its death signal last of all, so if the outer one has
  * gone by then, it evaluates on; or it waits for a word of the outer one's,
  * for ever (0.8, tried). For the same reason no death signal may end that one.
  */
-char *const *confine_words(struct confine *confine, size_t *nr);
+MUST_CHECK int confine_words(struct confine *confine, char *const **words,
+			     size_t *nr, struct err *err);
 
 /*
  * Do the words work? For who ran a command with them that failed. A program
  * that does nothing tells, since a flake can make Nix print what bubblewrap
- * prints. Where it does not start either, confine->why says what was wrong, a
- * warning is logged, and there are no words from then on.
+ * prints. 1: they do. 0: bubblewrap is not there or not permitted on this
+ * host; confine->why says so, a warning is logged, and there are no words from
+ * then on. -1: it does not start now, but may at another time (common/bwrap.h).
  */
-bool confine_works(struct confine *confine);
+MUST_CHECK int confine_works(struct confine *confine, struct err *err);
 
 /* A command with the words has succeeded: they need no trial any more. */
 void confine_worked(struct confine *confine);
 
 /*
  * Does bubblewrap work here? For who starts: without a flake, and without a
- * word of it in the log. 0, or -1 and err says why not.
+ * word of it in the log. 0, or -1 and err says why not: ERR_REFUSED where it
+ * never will, as bwrap_try().
  */
 MUST_CHECK int confine_try(struct err *err);
 

@@ -214,22 +214,24 @@ static int evaluate_with(struct nix *nix, char *const *words, size_t nr_words,
 /*
  * A command that evaluates a flake, or fetches it: out of sight of the host,
  * with so much memory. A loop in Nix's evaluator hears no SIGTERM. Only where
- * bubblewrap does not start at all is it done without.
+ * this host has no bubblewrap, or permits none, is it done without.
  */
 static int evaluate(struct nix *nix, const char *const *argv, size_t nr,
 		    struct strbuf *out, struct err *err)
 {
 	struct confine *confine = nix->confine;
+	char *const *words = NULL;
 	size_t nr_words = 0;
-	char *const *words = confine ? confine_words(confine, &nr_words) : NULL;
 
+	if (confine && confine_words(confine, &words, &nr_words, err))
+		return -1;
 	if (!words)
 		return evaluate_with(nix, NULL, 0, argv, nr, out, err);
 	if (!evaluate_with(nix, words, nr_words, argv, nr, out, err)) {
 		confine_worked(confine);
 		return 0;
 	}
-	if (confine_works(confine))
+	if (confine_works(confine, err))
 		return -1;
 	*err = (struct err)ERR_INIT;
 	strbuf_reset(out);

@@ -207,8 +207,11 @@ static int run(const char *config)
 	raise_descriptors();
 	if (settings.sandbox_eval && confine_try(&err))
 		log_event(LOG_LEVEL_WARN, "event", "sandbox-eval", "msg",
-			  "bubblewrap does not work here: flakes are evaluated "
-			  "without a sandbox",
+			  err.code == ERR_REFUSED
+				  ? "bubblewrap does not work here: flakes are "
+				    "evaluated without a sandbox"
+				  : "bubblewrap does not start right now: no "
+				    "flake is evaluated while it does not",
 			  "why", err.msg, NULL);
 	keeper.settings = &settings;
 	keeper.settings_file = file;

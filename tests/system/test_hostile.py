@@ -252,17 +252,52 @@ def test_locked_host_files(make_registry, directory, secret):
     assert "sandbox-eval" in message and text not in message
 
 
-def test_without_bubblewrap(make_registry, directory, simple):
-    """It is said where it does not work, and flakes are still served."""
+def environment_with_bwrap(directory, says):
+    """Where bubblewrap says that, and fails."""
     folder = directory / "bin"
     folder.mkdir()
-    (folder / "bwrap").write_text("#!/bin/sh\necho 'bwrap: no namespaces' >&2"
-                                  "\nexit 1\n")
+    (folder / "bwrap").write_text(f"#!/bin/sh\necho '{says}' >&2\nexit 1\n")
     (folder / "bwrap").chmod(0o755)
-    registry = make_registry(simple, environment=nix.environment(
-        directory, path=f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin"))
-    assert "no namespaces" in registry.log.read_text()
+    return nix.environment(
+        directory, path=f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin")
+
+
+def test_without_bubblewrap(make_registry, directory, simple):
+    """It is said where it does not work, and flakes are still served."""
+    said = "bwrap: No permissions to create new namespace"
+    registry = make_registry(
+        simple, environment=environment_with_bwrap(directory, said))
+    assert said in registry.log.read_text()
     registry.manifest("hello")
     assert "without a sandbox" in registry.flakehub("log", "hello").ok().out \
         or "without a sandbox" in registry.log.read_text()
-    assert "no namespaces" in registry.flakehub("config", "--check").ok().err
+    assert said in registry.flakehub("config", "--check").ok().err
+
+
+def test_bubblewrap_short_of_processes(make_registry, directory, simple):
+    """What may pass is waited for, and nothing is evaluated meanwhile."""
+    said = "bwrap: Creating new namespace failed: Cannot allocate memory"
+    registry = make_registry(
+        simple, environment=environment_with_bwrap(directory, said))
+    reply = registry.get("/v2/hello/manifests/latest")
+    assert 400 <= reply.status < 600, str(reply)
+    result = registry.flakehub("build", "hello")
+    assert result.status and said in result.err, str(result)
+    assert "right now" in registry.flakehub("config", "--check").ok().err
+    for text in registry.log.read_text(), result.err:
+        assert "without a sandbox" not in text, text
+    shutil.rmtree(directory / "bin")
+    registry.flakehub("build", "hello").ok()
+
+
+def test_home_that_cannot_be_written(make_registry, simple):
+    """As on a full disk: it fails, and is not evaluated without a sandbox."""
+    registry = make_registry(simple)
+    registry.flakehub("build", "hello").ok()
+    home, = (registry.cache / "git").glob("*.home")
+    (home / ".passwd").unlink()
+    (home / ".passwd").mkdir()
+    result = registry.flakehub("build", "static")
+    assert result.status and f"cannot write {home}/.passwd" in result.err, \
+        str(result)
+    assert "without a sandbox" not in result.err, result.err

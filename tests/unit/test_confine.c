@@ -14,6 +14,9 @@
 
 #include "common/banned.h"
 
+#define FORBIDDEN                                                              \
+	"echo 'bwrap: setting up uid map: Permission denied' >&2; exit 1"
+
 static char *folder, *bin;
 static struct cache cache;
 
@@ -38,7 +41,7 @@ static int setup(void **state)
 	bin = xasprintf("%s/bin", folder);
 	scratch_mkdir(bin);
 	fakeprogram_use(bin);
-	fakeprogram_write(bin, "bwrap", "exit 1");
+	fakeprogram_write(bin, "bwrap", FORBIDDEN);
 	set("NIX_REMOTE=local");
 	if (cache_open(&cache, path, CACHE_WRITE, &err))
 		fail_msg("%s", err.msg);
@@ -63,19 +66,23 @@ static void words_of(const char *settings_text, const char *url,
 	autosettings settings;
 	autoconfine c = CONFINE_INIT;
 	struct err err = ERR_INIT;
-	char *const *words;
+	char *const *words, *const *again;
 	size_t nr = 0;
 
 	if (settings_parse(&settings, text, strlen(text), "test", &err))
 		fail_msg("%s", err.msg);
 	confine_init(&c, &cache, &settings, &settings.flakes[0], credentials);
-	words = confine_words(&c, &nr);
+	if (confine_words(&c, &words, &nr, &err))
+		fail_msg("%s", err.msg);
 	strbuf_reset(out);
 	for (size_t i = 0; words && i < nr; i++)
 		strbuf_addf(out, "%s ", words[i]);
 	/* It is made once, also if it cannot be. */
-	assert_ptr_equal(confine_words(&c, &nr), words);
-	assert_int_equal(confine_works(&c), false);
+	assert_int_equal(confine_words(&c, &again, &nr, &err), 0);
+	assert_ptr_equal(again, words);
+	assert_int_equal(confine_works(&c, &err), 0);
+	assert_int_equal(confine_words(&c, &again, &nr, &err), 0);
+	assert_null(again);
 	if (kept)
 		kept->why = steal_ptr(&c.why);
 }
@@ -193,7 +200,6 @@ static void test_home(void **state)
 /* Where it cannot be there are no words, and the reason is kept. */
 static void test_given_up(void **state)
 {
-	autofree char *git = xasprintf("%s/cache/git", folder);
 	struct confine c = CONFINE_INIT;
 	autostrbuf words = STRBUF_INIT;
 
@@ -206,12 +212,127 @@ static void test_given_up(void **state)
 	words_of("import-from-derivation = yes\n", "github:me/infra", NULL,
 		 &words, NULL);
 	check_words("with a daemon", &words, "bwrap ", true);
+}
+
+static const char text[] = "[flake]\nurl = github:me/infra\n";
+
+/* Where its home cannot be made now there is an error, and another try. */
+static void test_no_home(void **state)
+{
+	autofree char *git = xasprintf("%s/cache/git", folder);
+	autosettings settings;
+	autoconfine c = CONFINE_INIT;
+	struct err err = ERR_INIT;
+	char *const *words;
+	size_t nr;
+
+	if (settings_parse(&settings, text, strlen(text), "test", &err))
+		fail_msg("%s", err.msg);
+	confine_init(&c, &cache, &settings, &settings.flakes[0], NULL);
 	scratch_remove(xstrdup(git));
 	scratch_write(git, "", 0);
-	words_of("", "github:me/infra", NULL, &words, &c);
-	assert_string_equal(words.buf, "");
-	assert_non_null(strstr(c.why, "cannot make "));
-	free(c.why);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(confine_words(&c, &words, &nr, &err), -1);
+		assert_non_null(strstr(err.msg, "cannot make "));
+		assert_null(c.why);
+	}
+	assert_int_equal(unlink(git), 0);
+	scratch_mkdir(git);
+	assert_int_equal(confine_words(&c, &words, &nr, &err), 0);
+	assert_string_equal(words[0], "bwrap");
+}
+
+/* Only what this host permits never is done without. */
+static void test_try(void **state)
+{
+	static const struct {
+		const char *script;
+		int works;
+	} cases[] = {
+		{ "exit 0", 1 },
+		{ FORBIDDEN, 0 },
+		{ "echo 'bwrap: No permissions to create new namespace, likely "
+		  "because'; exit 1",
+		  0 },
+		{ "echo 'bwrap: No permissions to creating new namespace, "
+		  "likely'; exit 1",
+		  0 },
+		{ "echo 'bwrap: Creating new namespace failed, likely because "
+		  "the kernel does not support user namespaces.  bwrap must'; "
+		  "exit 1",
+		  0 },
+		{ "echo \"bwrap: Can't mount proc on /newroot/proc: Operation "
+		  "not permitted\"; exit 1",
+		  0 },
+		{ "echo \"bwrap: Can't mount proc on /newroot/proc: Permission "
+		  "denied\"; exit 1",
+		  0 },
+		{ "echo 'bwrap: Failed to make / slave: Permission denied'; "
+		  "exit 1",
+		  0 },
+		{ "echo \"bwrap: Can't fork for pid 1: Resource temporarily "
+		  "unavailable\"; exit 1",
+		  -1 },
+		{ "echo 'bwrap: Creating new namespace failed: Cannot allocate "
+		  "memory'; exit 1",
+		  -1 },
+		/* As many as there may be are in use. */
+		{ "echo 'bwrap: Creating new namespace failed: nesting depth "
+		  "or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)'; "
+		  "exit 1",
+		  -1 },
+		{ "echo \"bwrap: Can't find source path /x/netrc: Permission "
+		  "denied\"; exit 1",
+		  -1 },
+		{ "echo \"bwrap: Can't create file at /x: No space left on "
+		  "device\"; exit 1",
+		  -1 },
+		{ "echo '/bin/sh: 1: Cannot fork'; exit 2", -1 },
+		{ "echo 'no: Operation not permitted'; exit 1", -1 },
+		{ "exit 1", -1 },
+		{ "exit 127", -1 },
+		{ "kill -9 $$", -1 },
+	};
+
+	autosettings settings;
+	struct err err = ERR_INIT;
+
+	if (settings_parse(&settings, text, strlen(text), "test", &err))
+		fail_msg("%s", err.msg);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autoconfine c = CONFINE_INIT;
+		char *const *words;
+		size_t nr;
+		int rc;
+
+		confine_init(&c, &cache, &settings, &settings.flakes[0], NULL);
+		fakeprogram_write(bin, "bwrap", cases[i].script);
+		assert_int_equal(confine_words(&c, &words, &nr, &err), 0);
+		rc = confine_works(&c, &err);
+		if (rc != cases[i].works)
+			fail_msg("%s: %d %s", cases[i].script, rc, err.msg);
+		check(cases[i].script, !rc == !!c.why);
+		check(cases[i].script, rc >= 0 || err.code == ERR_SYSTEM);
+	}
+}
+
+static void test_not_installed(void **state)
+{
+	autofree char *path = xasprintf("PATH=%s/none:/proc/1/stat", folder);
+	autosettings settings;
+	autoconfine c = CONFINE_INIT;
+	struct err err = ERR_INIT;
+	char *const *words;
+	size_t nr;
+
+	if (settings_parse(&settings, text, strlen(text), "test", &err))
+		fail_msg("%s", err.msg);
+	confine_init(&c, &cache, &settings, &settings.flakes[0], NULL);
+	set(path);
+	assert_int_equal(confine_words(&c, &words, &nr, &err), 0);
+	assert_int_equal(confine_works(&c, &err), 0);
+	assert_string_equal(c.why, "bwrap is not on PATH");
+	fakeprogram_use(bin);
 }
 
 int main(void)
@@ -223,6 +344,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_folder, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_home, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_given_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_home, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_try, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_not_installed, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
