@@ -20,6 +20,7 @@
 #include "common/banned.h"
 
 #define FILE_NAME "./clock"
+#define BOOT_ID	  "/proc/sys/kernel/random/boot_id"
 /* Clocks are set right by so much without anybody's doing. */
 #define DRIFT_S	  60
 
@@ -37,17 +38,27 @@ static const struct field fields[] = {
 	  sizeof(((struct look *)0)->boot_id) },
 };
 
-static void look_now(struct look *look)
+/* Without it nobody can tell whether both looks were by the same clocks. */
+static int read_boot_id(char *out, size_t size, struct err *err)
 {
-	autoclose int fd =
-		open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n;
+	autoclose int fd = open(BOOT_ID, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, out, size - 1);
 
-	*look = (struct look){ .real = time(NULL) };
-	look->boot = clock_boottime_ms() / 1000;
-	n = fd < 0 ? 0 : read(fd, look->boot_id, sizeof(look->boot_id) - 1);
-	look->boot_id[n > 0 ? n : 0] = 0;
-	look->boot_id[strcspn(look->boot_id, "\n")] = 0;
+	if (n < 0)
+		return err_errno(err,
+				 "cannot tell whether the clock was set, so "
+				 "nothing may go by its age: %s",
+				 BOOT_ID);
+	out[n] = 0;
+	out[strcspn(out, "\n")] = 0;
+	return 0;
+}
+
+static int look_now(struct look *look, struct err *err)
+{
+	*look = (struct look){ .real = time(NULL),
+			       .boot = clock_boottime_ms() / 1000 };
+	return read_boot_id(look->boot_id, sizeof(look->boot_id), err);
 }
 
 static bool was_set(const struct look *last, const struct look *now)
@@ -65,7 +76,8 @@ int steadiness_look(const struct cache *cache, bool *is_steady, struct err *err)
 	struct look last, now;
 	struct err none;
 
-	look_now(&now);
+	if (look_now(&now, err))
+		return -1;
 	if (!cachefile_read(cache->fd, FILE_NAME, SMALL_FILE_MAX, &text,
 			    &none) &&
 	    !fields_parse(fields, ARRAY_SIZE(fields), &last, text.buf, text.len,

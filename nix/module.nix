@@ -211,8 +211,8 @@ in
           ProtectHostname = true;
           ProtectKernelLogs = true;
           ProtectKernelTunables = true;
+          # Not ProcSubset, which hides the boot ID: was the clock set since?
           ProtectProc = "invisible";
-          ProcSubset = "pid";
           RestrictNamespaces = true;
           RestrictAddressFamilies = [ "AF_UNIX" ];
           IPAddressDeny = "any";

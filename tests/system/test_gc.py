@@ -13,7 +13,7 @@ import pytest
 from harness import fetch
 from harness.eviction import Evictor, records, set_age
 from harness.process import descendants, run
-from harness.registry import assert_whole, blobs
+from harness.registry import FLAKEHUB, assert_whole, blobs
 
 DAY = 24 * 3600
 # Uncompressed, so that sizes are known: hello takes 2 MB, many and two-layers
@@ -328,6 +328,30 @@ def test_a_clock_that_was_set(many):
     assert not any(is_there(many, d) for d in many.digests.values())
     for name, digest in many.digests.items():
         assert many.pull(name, digest) == digest
+
+
+def test_a_hidden_boot_id(directory):
+    """Where /proc shows processes alone nobody can tell of the clock: an
+    error, after which those who can tell know what they knew."""
+    config = directory / "flakehub.conf"
+    config.write_text(f"cache-dir = {directory}/cache\n[flake]\nurl = /x\n")
+    plain = [FLAKEHUB, "--config", config, "gc"]
+    hidden = ["unshare", "--mount", "sh", "-ec",
+              'mount -t proc -o subset=pid proc /proc; exec "$@"', "sh",
+              *plain]
+    clock = directory / "cache/clock"
+    assert run(hidden).status == 1
+    assert not clock.exists()
+    run(plain).ok()
+    text = clock.read_text()
+    real = int(text.split("real ")[1].split()[0])
+    clock.write_text(text.replace(f"real {real}", f"real {real - 7200}"))
+    for told in range(2):
+        result = run(hidden)
+        assert result.status == 1 and "boot_id" in result.err, str(result)
+        result = run(plain).ok()
+        assert ("clock-was-set" in result.err) == (not told), str(result)
+        assert "unsteady-to 0" not in clock.read_text()
 
 
 @pytest.mark.parametrize("server", ("lighttpd", "nginx"))

@@ -216,6 +216,14 @@ def test_units(unit, directory):
     assert unit.name not in result.err, result.err
 
 
+@pytest.mark.parametrize("file", ("systemd/flakehub-gc.service",
+                                  "systemd/flakehub.service",
+                                  "nix/module.nix"))
+def test_units_show_the_boot_id(file):
+    """By which gc and builders know that a clock was set."""
+    assert not re.search(r"ProcSubset *=", (ROOT / file).read_text())
+
+
 def system_calls(words):
     """What a SystemCallFilter lets through, its groups laid open."""
     found = set()
