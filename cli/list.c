@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/human.h"
+#include "cli/private.h"
 #include "common/alloc.h"
 #include "common/cache.h"
 #include "common/clock.h"
@@ -160,55 +161,50 @@ static void add_package(struct list *list, size_t nr,
 }
 
 /*
- * What latest is now, as for a pull. That is noted in the cache: where there
- * is none yet, or another user's, Nix alone is asked.
+ * The cache, for what git and Nix say and for the flakes' homes. Where there
+ * is none yet, or another user's, none is made: *folder has one for this run.
  */
-static int pin_latest(const struct settings *settings,
-		      const struct flake_settings *flake,
-		      const struct cache *cache, struct nix *nix,
-		      struct flake_pin *pin, struct err *err)
+static int open_cache(const struct settings *settings, struct cache *cache,
+		      char **folder, struct err *err)
 {
-	struct resolve resolve = {
-		.settings = settings, .cache = cache, .flake = flake, .nix = nix
-	};
-	struct tag latest;
-
-	if (cache->fd < 0)
-		return pin_now(nix, flake->url, pin, err);
-	if (tag_parse(&latest, "latest", 6, err) < 0)
-		return -1;
-	return resolve_tag(&resolve, &latest, pin, err);
-}
-
-/* None is made for it. */
-static void open_cache(const struct settings *settings, struct cache *cache)
-{
+	const char *tmp = getenv("TMPDIR");
+	autofree char *path = NULL, *made = NULL;
 	autocache readable = CACHE_INIT;
 	struct err ignored = ERR_INIT;
 
 	if (!cache_open(&readable, settings->cache_dir, CACHE_READ, &ignored) &&
-	    cache_open(cache, settings->cache_dir, CACHE_WRITE, &ignored))
-		*cache = (struct cache)CACHE_INIT;
+	    !cache_open(cache, settings->cache_dir, CACHE_WRITE, &ignored))
+		return 0;
+	made = xasprintf("%s/flakehub.XXXXXX",
+			 tmp && *tmp == '/' ? tmp : "/tmp");
+	if (!mkdtemp(made))
+		return err_errno(err, "cannot make the folder %s", made);
+	*folder = steal_ptr(&made);
+	path = xasprintf("%s/cache", *folder);
+	return cache_open(cache, path, CACHE_WRITE, err);
 }
 
-static int add_packages(struct list *list, const struct flake_settings *flake,
-			struct err *err)
+static int add_packages(struct list *list, const struct cache *cache,
+			const struct flake_settings *flake, struct err *err)
 {
-	autocache cache = CACHE_INIT;
+	static const struct tag latest = { .text = "latest" };
 	autoconfine confine = CONFINE_INIT;
 	autonix nix = NIX_INIT;
 	autopin pin = FLAKE_PIN_INIT;
+	const struct resolve resolve = {
+		.settings = list->settings,
+		.cache = cache,
+		.flake = flake,
+		.nix = &nix,
+	};
 	char **names = NULL;
 	size_t nr = 0, before = list->nr;
 
-	open_cache(list->settings, &cache);
 	nix.deadline_ms = clock_monotonic_ms() + NAMES_TIMEOUT_MS;
 	nix_configure(&nix, list->settings);
-	confine_init(&confine, &cache, list->settings, flake, NULL);
-	/* Its home folder is in the cache. */
-	if (list->settings->sandbox_eval && cache.fd >= 0)
-		nix.confine = &confine;
-	if (pin_latest(list->settings, flake, &cache, &nix, &pin, err) < 0 ||
+	confine_init(&confine, cache, list->settings, flake, NULL);
+	nix.confine = list->settings->sandbox_eval ? &confine : NULL;
+	if (resolve_tag(&resolve, &latest, &pin, err) < 0 ||
 	    flake_list_names(&nix, &pin, flake->image.systems[0], &names, &nr,
 			     err) < 0)
 		return -1;
@@ -218,6 +214,25 @@ static int add_packages(struct list *list, const struct flake_settings *flake,
 	}
 	free(names);
 	return 0;
+}
+
+/* Of all flakes; each that fails has its line on stderr. */
+static int add_all_packages(struct list *list)
+{
+	const struct settings *settings = list->settings;
+	autofree char *folder = NULL;
+	autocache cache = CACHE_INIT;
+	struct err err = ERR_INIT;
+	int rc = 0;
+
+	if (open_cache(settings, &cache, &folder, &err))
+		rc = command_fail(&err);
+	for (size_t i = 0; cache.fd >= 0 && i < settings->nr_flakes; i++)
+		if (add_packages(list, &cache, &settings->flakes[i], &err) < 0)
+			rc = command_fail(&err);
+	if (folder)
+		private_remove(folder);
+	return rc;
 }
 
 static int compare(const void *a, const void *b)
@@ -274,7 +289,7 @@ static int run(const struct invocation *invocation)
 {
 	autosettings settings = { 0 };
 	struct list list = { .settings = &settings };
-	struct err err = ERR_INIT, nix_err = ERR_INIT;
+	struct err err = ERR_INIT;
 	int rc = command_settings(invocation, &settings);
 
 	if (rc)
@@ -283,9 +298,7 @@ static int run(const struct invocation *invocation)
 		free(list.rows);
 		return command_fail(&err);
 	}
-	for (size_t i = 0; i < settings.nr_flakes; i++)
-		if (add_packages(&list, &settings.flakes[i], &nix_err) < 0)
-			rc = command_fail(&nix_err);
+	rc = add_all_packages(&list);
 	if (list.nr)
 		qsort(list.rows, list.nr, sizeof(*list.rows), compare);
 	if (invocation->values[NAMES])

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "cli/private.h"
 
-#include <dirent.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,12 +71,14 @@ int private_listen(const char *folder, const char *name, char **path,
 
 void private_remove(const char *folder)
 {
-	DIR *dir = opendir(folder);
-	const struct dirent *entry;
+	autofree char *top = xstrdup(folder);
+	char *paths[] = { top, NULL };
+	FTS *fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	const FTSENT *entry;
 
-	while (dir && (entry = readdir(dir)))
-		unlinkat(dirfd(dir), entry->d_name, 0);
-	if (dir)
-		closedir(dir);
-	rmdir(folder);
+	while (fts && (entry = fts_read(fts)))
+		if (entry->fts_info != FTS_D)
+			remove(entry->fts_accpath);
+	if (fts)
+		fts_close(fts);
 }

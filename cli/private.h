@@ -23,7 +23,7 @@ MUST_CHECK int private_write(const char *folder, const char *name,
 MUST_CHECK int private_listen(const char *folder, const char *name, char **path,
 			      struct err *err);
 
-/* Remove it with all its files; there are no folders in it. */
+/* Remove it with all that is in it. */
 void private_remove(const char *folder);
 
 #endif

@@ -18,7 +18,7 @@ import pytest
 from harness import ROOT, nix
 from harness.fetch import Connection
 from harness.process import descendants, kill, run, wait_for
-from harness.registry import assert_whole
+from harness.registry import FLAKEHUB, assert_whole
 
 SECRET = "it-is-a-secret-of-this-host"
 LIMITS = ["eval-memory = 256M", "max-build-log-size = 1M",
@@ -231,6 +231,32 @@ def test_host_files(make_registry, directory, secret, url):
     assert 400 <= reply.status < 500, str(reply)
     assert text not in reply.error()[1]
     assert not store_has(text)
+
+
+@pytest.mark.parametrize("owner", ["nobody's", "another's"])
+def test_host_files_of_list(directory, secret, owner):
+    """Nor does `list` show it them where it may not write to the cache."""
+    text = (secret / "secret").read_text()
+    flake = directory / "thief"
+    flake.mkdir()
+    (flake / "flake.nix").write_text(
+        FLAKE.replace("URL", f"path:{secret}"))
+    cache = directory / "cache"
+    if owner == "another's":
+        if os.geteuid():
+            pytest.skip("root alone can give a folder away")
+        cache.mkdir()
+        (cache / "version").write_text("1\n")
+        os.chown(cache, 65534, 65534)
+    config = directory / "flakehub.conf"
+    config.write_text(f"cache-dir = {cache}\n[flake]\nurl = path:{flake}\n")
+    tmp = directory / "tmp"
+    tmp.mkdir()
+    result = run([FLAKEHUB, "--config", config, "list"],
+                 env=nix.environment(directory, TMPDIR=tmp))
+    assert result.status and str(secret) in result.err, str(result)
+    assert not store_has(text)
+    assert not list(tmp.iterdir()) and not (cache / "git").exists()
 
 
 def test_locked_host_files(make_registry, directory, secret):
