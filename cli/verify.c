@@ -18,7 +18,7 @@ enum {
 };
 
 static const struct command_option options[] = {
-	{ 0, "repair", NULL, "make bad blobs again at once" },
+	{ 0, "repair", NULL, "make what is bad or missing again at once" },
 	{ 0, "rate", "SIZE", "read no more than that a second: 50M" },
 	{ 0, NULL, NULL, NULL },
 };
@@ -37,6 +37,16 @@ static void on_bad(void *arg, const struct digest *digest, const char *why)
 
 	(void)arg;
 	printf("bad: %s: %s\n", digest_str(digest, str), why);
+}
+
+static void on_missing(void *arg, const struct repository_name *name,
+		       const struct digest *manifest)
+{
+	char str[DIGEST_STR_SIZE];
+
+	(void)arg;
+	printf("missing: %s@%s: a blob that it needs is not there\n",
+	       name->text, digest_str(manifest, str));
 }
 
 static void on_repaired(void *arg, const struct repository_name *name,
@@ -62,6 +72,7 @@ static int verify(const struct settings *settings, bool repair, int64_t rate,
 		.repair = repair,
 		.rate = (uint64_t)rate,
 		.bad = on_bad,
+		.missing = on_missing,
 		.repaired = on_repaired,
 	};
 	struct verify_result result;
@@ -72,20 +83,21 @@ static int verify(const struct settings *settings, bool repair, int64_t rate,
 	if (cache_open(&cache, settings->cache_dir, CACHE_WRITE, err) ||
 	    verify_run(&verify, &result, err))
 		return -1;
-	printf("%zu blobs, %s: %zu bad\n", result.blobs,
-	       human_bytes(result.bytes, bytes), result.bad);
-	if (repair ? !result.unrepaired : !result.bad)
+	printf("%zu blobs, %s: %zu bad, %zu images incomplete\n", result.blobs,
+	       human_bytes(result.bytes, bytes), result.bad, result.incomplete);
+	if (repair ? !result.unrepaired : !result.bad && !result.incomplete)
 		return 0;
 	if (repair)
 		return err_set(err, ERR_REFUSED,
-			       "%zu of %zu images with bad blobs could not be "
-			       "made again",
+			       "%zu of %zu images whose blobs were bad or "
+			       "missing could not be made again",
 			       result.unrepaired, result.images);
-	return err_set(err, ERR_REFUSED,
-		       "%zu blobs were bad and were moved to %s/bad; %zu "
-		       "images are made again when they are pulled, or now "
-		       "with `flakehub build NAME@DIGEST`",
-		       result.bad, cache.path, result.images);
+	return err_set(
+		err, ERR_REFUSED,
+		"%zu blobs were bad and were moved to %s/bad, %zu images "
+		"lacked one; %zu images are made again when they are "
+		"pulled, or now with `flakehub build NAME@DIGEST`",
+		result.bad, cache.path, result.incomplete, result.images);
 }
 
 static int run(const struct invocation *invocation)

@@ -149,8 +149,8 @@ static int add_blobs(struct taking *t, struct err *err)
 	return 0;
 }
 
-static struct inventory_blob *find_blob(const struct inventory *inventory,
-					const struct digest *digest)
+struct inventory_blob *inventory_find(const struct inventory *inventory,
+				      const struct digest *digest)
 {
 	const struct inventory_blob key = { .digest = *digest };
 
@@ -181,7 +181,7 @@ static struct inventory_image *image_of(struct taking *t,
 static void add_record(struct taking *t, const struct repository_name *name,
 		       const struct digest *digest)
 {
-	struct inventory_blob *blob = find_blob(t->inventory, digest);
+	struct inventory_blob *blob = inventory_find(t->inventory, digest);
 	char path[CACHE_RECORD_PATH_SIZE];
 	struct inventory_image *image;
 	struct stat st;
@@ -231,7 +231,7 @@ static int add_need(struct taking *t, struct inventory_image *image,
 	if (json_need_string(descriptor, "digest", &text, "manifest", err) ||
 	    digest_parse(&digest, text, strlen(text), err))
 		return -1;
-	blob = find_blob(t->inventory, &digest);
+	blob = inventory_find(t->inventory, &digest);
 	if (!blob) {
 		image->is_broken = true;
 		return 0;

@@ -64,6 +64,10 @@ void inventory_release(struct inventory *inventory);
 MUST_CHECK int inventory_take(struct inventory *inventory,
 			      const struct cache *cache, struct err *err);
 
+/* The blob of that digest, or NULL. */
+struct inventory_blob *inventory_find(const struct inventory *inventory,
+				      const struct digest *digest);
+
 /*
  * May it still be acted upon? What came to be needed since it was taken is
  * leased, and no lease that began then has run out.

@@ -12,16 +12,24 @@
 /*
  * Reading every blob and hashing it. One whose bytes do not hash to its name,
  * or cannot be read, is moved to bad/, after the manifests that need it are
- * removed: it is not served again, and the next pull makes it anew.
+ * removed: it is not served again, and the next pull makes it anew. So is an
+ * image of which a blob is not there that should be.
+ *
+ * Reading takes long, and what it found may be of yesterday: before anything
+ * is touched, the lock "evict" is taken alone, the file that was read must be
+ * the one that is there still, and who needs it is looked for again.
  */
 struct verify {
 	const struct settings *settings;
 	const struct cache *cache; /* writable */
 	bool repair;		   /* make what was bad anew at once */
 	uint64_t rate;		   /* bytes a second to read; 0: no limit */
-	/* Told of each bad blob, and of what came of making it anew: an error
-	 * with code ERR_NONE is success. May be NULL. */
+	/* Told of each bad blob, of each image of which a blob is missing, and
+	 * of what came of making images anew: an error with code ERR_NONE is
+	 * success. May be NULL. */
 	void (*bad)(void *arg, const struct digest *digest, const char *why);
+	void (*missing)(void *arg, const struct repository_name *name,
+			const struct digest *manifest);
 	void (*repaired)(void *arg, const struct repository_name *name,
 			 const struct digest *manifest, const struct err *err);
 	void *arg;
@@ -30,10 +38,12 @@ struct verify {
 struct verify_result {
 	size_t blobs, bad;
 	uint64_t bytes;
-	size_t images;	   /* that needed a bad blob */
+	size_t incomplete; /* images of which a blob was missing */
+	size_t images;	   /* these, and those that needed a bad blob */
 	size_t unrepaired; /* of them, that are not as they were */
 };
 
+/* ERR_BUSY if another one is under way. */
 MUST_CHECK int verify_run(const struct verify *verify,
 			  struct verify_result *result, struct err *err);
 

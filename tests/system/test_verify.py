@@ -103,6 +103,24 @@ def test_a_layer_of_two_images(make_registry, simple):
     assert_whole(registry.cache)
 
 
+@pytest.mark.parametrize("repair", (True, False))
+def test_missing(make_registry, simple, repair):
+    """A blob that somebody took away is made again as a bad one is."""
+    registry = make_registry(simple, settings=[PLAIN, "max-age = 1h"])
+    digest = registry.pull("hello")
+    lost = registry.manifest("hello")[0]["layers"][0]["digest"]
+    blobs(registry.cache)[lost].unlink()
+    result = registry.flakehub("verify", *["--repair"] * repair)
+    assert result.status == (0 if repair else 1), str(result)
+    assert f"missing: hello@{digest}" in result.out
+    assert ": 0 bad, 1 images incomplete" in result.out
+    assert (f"repaired: hello@{digest}" in result.out) == repair
+    assert (lost in blobs(registry.cache)) == repair
+    assert_whole(registry.cache)
+    assert registry.pull("hello", digest) == digest
+    registry.flakehub("verify").ok()
+
+
 def test_rate(make_registry, simple):
     registry = make_registry(simple, settings=[PLAIN])
     registry.pull("hello")
