@@ -191,6 +191,13 @@ static ssize_t read_pipe(int *fd, char *buf, size_t size)
 	return n;
 }
 
+static void close_pipe(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 static const char *name_of(const struct spawn_run *run)
 {
 	return run->name ? run->name : run->argv[0];
@@ -218,26 +225,38 @@ static int timed_out(const struct spawn_run *run, struct err *err)
 		       name_of(run), (intmax_t)run->timeout_ms / 1000);
 }
 
+/* Readable when it has ended; -1 of a kernel without it (Linux 5.3). */
+static int open_end(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
 /* A program may close its pipes and go on. */
 static int wait_end(const struct spawn_run *run, pid_t pid, int64_t deadline,
 		    struct err *err)
 {
-	autoclose int fd =
-		run->timeout_ms < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
+	autoclose int fd = run->timeout_ms < 0 ? -1 : open_end(pid);
 	struct pollfd ended = { .fd = fd, .events = POLLIN };
 
-	/* A kernel without it (Linux 5.3) has no deadline here. */
+	/* Without that descriptor there is no deadline here. */
 	while (fd >= 0 && poll(&ended, 1, wait_ms(run, deadline)) <= 0)
 		if (clock_monotonic_ms() >= deadline)
 			return timed_out(run, err);
 	return 0;
 }
 
+/*
+ * Its lifeline ends when it has ended, and so all that it has left behind,
+ * which may have its pipes.
+ */
 static int pump(const struct spawn_run *run, pid_t pid, int out_fd, int err_fd,
-		int64_t deadline, struct strbuf *out, struct err *err)
+		int *lifeline, int64_t deadline, struct strbuf *out,
+		struct err *err)
 {
-	struct pollfd fds[2] = { { .fd = out_fd, .events = POLLIN },
-				 { .fd = err_fd, .events = POLLIN } };
+	autoclose int end = *lifeline < 0 ? -1 : open_end(pid);
+	struct pollfd fds[3] = { { .fd = out_fd, .events = POLLIN },
+				 { .fd = err_fd, .events = POLLIN },
+				 { .fd = end, .events = POLLIN } };
 	size_t start = out->len;
 	uint64_t said = 0;
 	char buf[8192];
@@ -251,7 +270,7 @@ static int pump(const struct spawn_run *run, pid_t pid, int out_fd, int err_fd,
 			rc = timed_out(run, err);
 			break;
 		}
-		ready = poll(fds, 2, wait_ms(run, deadline));
+		ready = poll(fds, 3, wait_ms(run, deadline));
 		if (!ready && has_ended(pid))
 			break;
 		if (ready < 0 && errno == EINTR)
@@ -259,6 +278,10 @@ static int pump(const struct spawn_run *run, pid_t pid, int out_fd, int err_fd,
 		if (ready < 0) {
 			rc = err_errno(err, "waiting for %s", name_of(run));
 			break;
+		}
+		if (fds[2].revents) {
+			close_pipe(lifeline);
+			fds[2].fd = -1;
 		}
 		if (fds[0].fd >= 0 && fds[0].revents) {
 			n = read_pipe(&fds[0].fd, buf, sizeof(buf));
@@ -293,13 +316,6 @@ struct pipes {
 	{                                                                      \
 		.in = { -1, -1 }, .out = { -1, -1 }, .err = { -1, -1 }         \
 	}
-
-static void close_pipe(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
 
 static void close_pipes(struct pipes *pipes)
 {
@@ -347,7 +363,7 @@ int spawn_run(const struct spawn_run *run, struct strbuf *out, int *status,
 		return -1;
 	deadline = clock_monotonic_ms() + run->timeout_ms;
 	rc = pump(run, pid, steal_fd(&pipes.out[0]), steal_fd(&pipes.err[0]),
-		  deadline, out, err);
+		  &pipes.in[1], deadline, out, err);
 	if (!rc)
 		rc = wait_end(run, pid, deadline, err);
 	if (rc || has_ended(pid))

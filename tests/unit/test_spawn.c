@@ -143,6 +143,25 @@ static void test_lifeline(void **state)
 	close(fds[1]);
 }
 
+/* When it has ended, what it left behind hears of that at once. */
+static void test_lifeline_of_what_is_left(void **state)
+{
+	const char *const argv[] = { "sh", "-c",
+				     "exec 3<&0; { read -r line <&3; "
+				     "echo left; } & echo ended",
+				     NULL };
+	struct spawn_run r = {
+		.argv = argv, .out_max = 100, .timeout_ms = -1, .lifeline = true
+	};
+	autostrbuf out = STRBUF_INIT;
+	struct err err = ERR_INIT;
+	int status;
+
+	assert_int_equal(spawn_run(&r, &out, &status, &err), 0);
+	assert_int_equal(status, 0);
+	assert_string_equal(out.buf, "ended\nleft\n");
+}
+
 /* Of stderr, and of memory. */
 static void test_more_limits(void **state)
 {
@@ -332,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_what_is_left),
 		cmocka_unit_test(test_lifeline),
+		cmocka_unit_test(test_lifeline_of_what_is_left),
 		cmocka_unit_test(test_more_limits),
 		cmocka_unit_test(test_no_such_program),
 		cmocka_unit_test(test_clean_child),
