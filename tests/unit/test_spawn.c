@@ -160,6 +160,9 @@ static void test_lifeline_of_what_is_left(void **state)
 	assert_int_equal(spawn_run(&r, &out, &status, &err), 0);
 	assert_int_equal(status, 0);
 	assert_string_equal(out.buf, "ended\nleft\n");
+	/* What was left is the subreaper's. */
+	while (waitpid(-1, NULL, 0) > 0)
+		;
 }
 
 /* Of stderr, and of memory. */
