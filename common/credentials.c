@@ -11,6 +11,7 @@
 #include "common/alloc.h"
 #include "common/cachefile.h"
 #include "common/limits.h"
+#include "common/secret.h"
 #include "common/spawn.h"
 
 #include "common/banned.h"
@@ -148,9 +149,15 @@ static int use_netrc(struct credentials *c, const struct cache *cache,
 		     const char *file, struct err *err)
 {
 	autofree char *netrc = NULL;
+	autostrbuf text = STRBUF_INIT;
+	autoclose int fd = open(file, O_RDONLY | O_CLOEXEC);
 
-	if (make_home(c, cache, err))
+	if (fd < 0)
+		return err_errno(err, "cannot read %s", file);
+	if (strbuf_read(&text, fd, SETTINGS_MAX, file, err) ||
+	    make_home(c, cache, err))
 		return -1;
+	secret_learn_netrc(text.buf);
 	netrc = xasprintf("%s/.netrc", c->home);
 	if (symlink(file, netrc))
 		return err_errno(err, "cannot make %s", netrc);
@@ -165,6 +172,7 @@ static int use_login(struct credentials *c, const struct cache *cache,
 	autostrbuf text = STRBUF_INIT;
 	autoclose int fd = -1;
 
+	secret_learn_login(login->user, login->password);
 	strbuf_addf(&text, "machine %s login %s password %s\n", login->host,
 		    login->user, login->password);
 	if (c->netrc) {

@@ -11,6 +11,7 @@
  * ssh key, by GIT_SSH_COMMAND. Which of the two the file is, its first line
  * says. User and password of the flake's URL are written to such a netrc
  * file, too: in a command's arguments every user of the host could read them.
+ * All these are learned, to be masked (common/secret.h).
  */
 struct credentials {
 	char **env;	   /* the environment for git and Nix; NULL: ours */

@@ -14,10 +14,10 @@
 
 #include "common/banned.h"
 
-/* Of what git says when it fails. */
-#define ERROR_MAX 1024
+/* Of what git says: more than an error has, as it is cut after masking. */
+#define SAID_MAX SMALL_FILE_MAX
 /* How many names an error offers. */
-#define NEAREST	  3
+#define NEAREST	 3
 
 void git_refs_release(struct git_refs *refs)
 {
@@ -32,7 +32,7 @@ static void collect(void *arg, const char *data, size_t len)
 {
 	struct strbuf *text = arg;
 
-	if (text->len < ERROR_MAX)
+	if (text->len < SAID_MAX)
 		strbuf_add(text, data, len);
 }
 

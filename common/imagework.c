@@ -11,6 +11,7 @@
 #include "common/imagework.h"
 #include "common/log.h"
 #include "common/resolve.h"
+#include "common/secret.h"
 
 #include "common/banned.h"
 
@@ -60,24 +61,45 @@ void image_work_phase(struct image_work *work, const char *phase)
 		progress->phase(progress->arg, phase);
 }
 
+/* What is kept of a line that is too long: no secret may be cut in two. */
+#define KEPT (4 * SECRET_MAX)
+
+/* Tell of the line, or of the start of one that is too long. */
+static void put_line(struct image_work *work, bool whole)
+{
+	const struct image_progress *progress = work->build->progress;
+	autostrbuf clean = STRBUF_INIT, rest = STRBUF_INIT;
+
+	text_clean(&clean, work->line.buf, work->line.len);
+	strbuf_reset(&work->line);
+	if (!whole && clean.len > KEPT) {
+		size_t end = clean.len - KEPT;
+
+		while (end && ((unsigned char)clean.buf[end] & 0xc0) == 0x80)
+			end--;
+		strbuf_addstr(&rest, clean.buf + end);
+		clean.len = end;
+		clean.buf[end] = 0;
+	}
+	if (progress && progress->line)
+		progress->line(progress->arg, clean.buf);
+	strbuf_addch(&clean, '\n');
+	image_work_log(work, clean.buf, clean.len);
+	strbuf_add(&work->line, rest.buf, rest.len);
+}
+
 void image_work_stderr(void *arg, const char *data, size_t len)
 {
 	struct image_work *work = arg;
-	const struct image_progress *progress = work->build->progress;
 
 	for (size_t i = 0; i < len; i++) {
-		autostrbuf clean = STRBUF_INIT;
-
-		if (data[i] != '\n')
-			strbuf_addch(&work->line, data[i]);
-		if (data[i] != '\n' && work->line.len < SMALL_FILE_MAX)
+		if (data[i] == '\n') {
+			put_line(work, true);
 			continue;
-		text_clean(&clean, work->line.buf, work->line.len);
-		strbuf_reset(&work->line);
-		if (progress && progress->line)
-			progress->line(progress->arg, clean.buf);
-		strbuf_addch(&clean, '\n');
-		image_work_log(work, clean.buf, clean.len);
+		}
+		strbuf_addch(&work->line, data[i]);
+		if (work->line.len >= SMALL_FILE_MAX)
+			put_line(work, false);
 	}
 }
 

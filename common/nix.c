@@ -15,6 +15,7 @@
 #include "common/json.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/secret.h"
 #include "common/settings.h"
 #include "common/spawn.h"
 #include "common/store.h"
@@ -32,6 +33,10 @@
 
 void nix_configure(struct nix *nix, const struct settings *settings)
 {
+	const char *config = getenv("NIX_CONFIG");
+
+	if (config)
+		secret_learn_nix_config(config);
 	nix->import_from_derivation = settings->import_from_derivation;
 	nix->host_files = !settings->sandbox_eval;
 	nix->eval_memory = settings->eval_memory;
@@ -48,15 +53,19 @@ static void keep_tail(void *arg, const char *data, size_t len)
 {
 	struct nix *nix = arg;
 	struct strbuf *tail = &nix->tail;
+	const char *start, *newline;
 
 	if (nix->on_stderr)
 		nix->on_stderr(nix->arg, data, len);
 	strbuf_add(tail, data, len);
-	if (tail->len > 2 * TAIL_MAX) {
-		memmove(tail->buf, tail->buf + tail->len - TAIL_MAX, TAIL_MAX);
-		tail->len = TAIL_MAX;
-		tail->buf[tail->len] = 0;
-	}
+	if (tail->len <= 2 * TAIL_MAX)
+		return;
+	/* Of whole lines: nobody could tell what a part of a secret is. */
+	start = tail->buf + tail->len - TAIL_MAX;
+	newline = memchr(start, '\n', TAIL_MAX);
+	start = newline ? newline : start;
+	tail->len -= (size_t)(start - tail->buf);
+	memmove(tail->buf, start, tail->len + 1);
 }
 
 /* Up to that many lines before at. */

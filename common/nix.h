@@ -41,7 +41,10 @@ struct nix {
 		.tail = STRBUF_INIT                                            \
 	}
 
-/* Its limits, and what flakes may do, as the settings have them. */
+/*
+ * Its limits, and what flakes may do, as the settings have them. The tokens in
+ * NIX_CONFIG are learned (common/secret.h).
+ */
 void nix_configure(struct nix *nix, const struct settings *settings);
 void nix_release(struct nix *nix);
 #define autonix __attribute__((cleanup(nix_release))) struct nix

@@ -94,9 +94,12 @@ void secret_mask(struct strbuf *out, const char *text)
 
 	while (*s) {
 		const char *end = NULL;
-		size_t len = 1;
+		size_t len = 1, known = secret_known(s);
 
-		if (!strncmp(s, "://", 3)) {
+		if (known) {
+			len = 0;
+			end = s + known;
+		} else if (!strncmp(s, "://", 3)) {
 			len = 3;
 			end = find_user_end(s + len);
 		} else if (*s == '?' || *s == '&') {

@@ -9,6 +9,7 @@
 #include "common/alloc.h"
 #include "common/credentials.h"
 #include "common/limits.h"
+#include "common/secret.h"
 
 #include "common/banned.h"
 
@@ -85,6 +86,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 			check_netrc(credentials.own_netrc, &flake.login);
 		check_env(credentials.env);
 	}
+	secret_forget();
 	free(flake.credentials);
 	login_release(&flake.login);
 	return 0;

@@ -7,6 +7,7 @@ import http.server
 import os
 import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -168,6 +169,78 @@ def test_wrong_password(make_registry, served):
     for text in str(reply), registry.log.read_text(), \
             registry.flakehub("log", "hello").out:
         assert PASSWORD not in text, text
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """It refuses everybody, and says with what they came."""
+
+    def do_GET(self):
+        self.close_connection = True
+        sent = self.headers.get("Authorization", "")
+        if not sent:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="x"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        login = base64.b64decode(sent.split()[1]).decode()
+        body = (f"bad login {login}, {urllib.parse.quote(login)}\n"
+                f"that was {sent}\n").encode()
+        self.send_response(403)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        # In two pieces, the password in both.
+        middle = body.index(PASSWORD.encode()) + 5
+        for piece in body[:middle], body[middle:]:
+            self.wfile.write(piece)
+            self.wfile.flush()
+            time.sleep(0.02)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def echo():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("url,where", [
+    ("git+http://{}/r.git", "url"), ("git+http://{}/r.git", "netrc"),
+    ("http://{}/r.tar.gz", "url")])
+def test_server_that_says_it(make_registry, directory, echo, url, where):
+    """What a server sends back of a login is masked in all that quotes it."""
+    secret = f"{PASSWORD}%&"
+    quoted = urllib.parse.quote(secret)
+    basic = base64.b64encode(f"{USER}:{secret}".encode()).decode()
+    login = f"{USER}:{quoted}@" if where == "url" else ""
+    registry = make_registry(url.format(login + echo))
+    if where == "netrc":
+        file = directory / "netrc"
+        file.write_text(f"machine 127.0.0.1 login {USER} password {secret}\n")
+        with registry.config.open("a") as f:
+            f.write(f"credentials = {file}\n")
+        registry.process.stop()
+        registry.start_responder()
+    reply = registry.get("/v2/hello/manifests/latest")
+    assert 400 <= reply.status < 500, str(reply)
+    assert f"bad login {USER}:…, {USER}%3A…" in reply.error()[1], str(reply)
+    said = [str(reply), registry.log.read_text()]
+    said += [str(registry.flakehub(*args)) for args in
+             (["log", "hello"], ["build", "hello"], ["refresh"])]
+    for text in said:
+        assert PASSWORD not in text and basic not in text, text
+    # The settings, and the netrc file, are not below it.
+    for text in PASSWORD, basic:
+        found = run(["grep", "-rlaF", text, registry.cache]).out
+        assert not found, found
 
 
 def test_netrc(make_registry, directory, served):
