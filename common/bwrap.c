@@ -105,7 +105,7 @@ static int explain(const struct strbuf *said, int status, struct err *err)
 
 int bwrap_try(char *const *words, size_t nr, struct err *err)
 {
-	const char **argv = xcalloc(nr + 4, sizeof(*argv));
+	autofree const char **argv = xcalloc(nr + 4, sizeof(*argv));
 	struct spawn_run run = {
 		.argv = argv,
 		.timeout_ms = TRY_MS,
@@ -114,19 +114,16 @@ int bwrap_try(char *const *words, size_t nr, struct err *err)
 		.lifeline = true,
 	};
 	autostrbuf said = STRBUF_INIT;
-	int status, rc;
+	int status;
 
+	if (is_missing())
+		return err_set(err, ERR_REFUSED, "bwrap is not on PATH");
 	for (size_t i = 0; i < nr; i++)
 		argv[i] = words[i];
 	argv[nr++] = "/bin/sh";
 	argv[nr++] = "-c";
 	argv[nr] = ":";
-	if (is_missing())
-		rc = err_set(err, ERR_REFUSED, "bwrap is not on PATH");
-	else
-		rc = spawn_run(&run, &said, &status, err);
-	free(argv);
-	if (rc || !status)
-		return rc;
-	return explain(&said, status, err);
+	if (spawn_run(&run, &said, &status, err))
+		return -1;
+	return status ? explain(&said, status, err) : 0;
 }
