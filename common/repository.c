@@ -388,11 +388,16 @@ static void close_dir(DIR **dir)
 static int open_dir(const struct cache *cache, const char *path, DIR **dir,
 		    struct err *err)
 {
-	int fd = cachefile_open_folder(cache->fd, path, false, err);
+	struct err why;
+	int fd = cachefile_open_folder(cache->fd, path, false, &why);
 
 	*dir = NULL;
-	if (fd < 0)
-		return err->code == ERR_UNKNOWN ? 0 : -1;
+	if (fd < 0 && why.code == ERR_UNKNOWN)
+		return 0;
+	if (fd < 0) {
+		*err = why;
+		return -1;
+	}
 	*dir = fdopendir(fd);
 	if (!*dir) {
 		close(fd);

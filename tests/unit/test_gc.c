@@ -197,6 +197,20 @@ static void test_sweep(void **state)
 	assert_true(has_blob(f, &image));
 }
 
+/* A first build that ended between its record and its tag. */
+static void test_no_tags(void **state)
+{
+	struct cachefixture *f = *state;
+	const struct repository_name name = repository_of("image");
+	struct image_head head = { .manifest.media_type = MEDIA_MANIFEST };
+	struct err err = ERR_INIT;
+
+	digest_of("manifest", 8, &head.manifest.digest);
+	assert_int_equal(
+		cache_put_record(&f->cache, &name, &head, "{}", 2, &err), 0);
+	collect(f, 1, false);
+}
+
 static void test_gc_evict(void **state)
 {
 	struct cachefixture *f = *state;
@@ -239,7 +253,7 @@ int main(void)
 		CACHE_TEST(test_order),	 CACHE_TEST(test_leased),
 		CACHE_TEST(test_broken), CACHE_TEST(test_records),
 		CACHE_TEST(test_sweep),	 CACHE_TEST(test_gc_evict),
-		CACHE_TEST(test_future),
+		CACHE_TEST(test_future), CACHE_TEST(test_no_tags),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
