@@ -81,7 +81,8 @@ static int collect(const struct settings *settings, bool dry_run,
 
 	/* The web server, another user, reads the cache. */
 	umask(022);
-	if (cache_open(&cache, settings->cache_dir, CACHE_WRITE, err) ||
+	if (cache_open(&cache, settings->cache_dir,
+		       dry_run ? CACHE_READ : CACHE_GC, err) ||
 	    gc_run(&gc, &result, err))
 		return -1;
 	print_counts(counts);

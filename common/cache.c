@@ -166,7 +166,8 @@ static void make_locks(const struct cache *cache)
 	}
 }
 
-static int prepare(const struct cache *cache, struct err *err)
+static int prepare(const struct cache *cache, enum cache_mode mode,
+		   struct err *err)
 {
 	if (check_owner(cache, err))
 		return -1;
@@ -185,7 +186,8 @@ static int prepare(const struct cache *cache, struct err *err)
 			return -1;
 	}
 	make_locks(cache);
-	sweep(cache, "tmp", is_temporary);
+	if (mode != CACHE_GC)
+		sweep(cache, "tmp", is_temporary);
 	sweep(cache, "roots", is_dead_root);
 	return 0;
 }
@@ -223,9 +225,9 @@ int cache_open(struct cache *cache, const char *path, enum cache_mode mode,
 	if (cache->fd < 0)
 		return err_errno(err, "cannot open the cache %s", path);
 	cache->path = xstrdup(path);
-	cache->writable = mode == CACHE_WRITE;
-	if (mode == CACHE_WRITE ? prepare(cache, err)
-				: check_version(cache, err)) {
+	cache->writable = mode != CACHE_READ;
+	if (cache->writable ? prepare(cache, mode, err)
+			    : check_version(cache, err)) {
 		cache_release(cache);
 		return -1;
 	}
@@ -270,14 +272,36 @@ static int flock_until(int fd, int64_t deadline_ms)
 	}
 }
 
+/* Who only reads makes none: it would be another user's. */
+static int open_lock(const struct cache *cache, const char *path)
+{
+	const int flags = O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(cache->fd, path,
+			O_RDWR | (cache->writable ? O_CREAT : 0) | flags, 0600);
+
+	if (fd < 0 && errno == EROFS && !cache->writable)
+		fd = openat(cache->fd, path, O_RDONLY | flags);
+	return fd;
+}
+
+/* For one that nobody holds, as it is not there. */
+static int no_lock(const struct cache *cache, struct err *err)
+{
+	int fd = fcntl(cache->fd, F_DUPFD_CLOEXEC, 0);
+
+	return fd < 0 ? err_errno(err, "cannot look at the cache %s",
+				  cache->path)
+		      : fd;
+}
+
 static int lock_once(const struct cache *cache, const char *path,
 		     int timeout_ms, struct err *err)
 {
-	autoclose int fd =
-		openat(cache->fd, path,
-		       O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	autoclose int fd = open_lock(cache, path);
 	int rc;
 
+	if (fd < 0 && errno == ENOENT && !cache->writable)
+		return no_lock(cache, err);
 	if (fd < 0)
 		return err_errno(err, "cannot open the lock %s in the cache",
 				 path);

@@ -34,8 +34,8 @@
 
 struct cache {
 	int fd;
-	char *path; /* absolute */
-	bool writable;
+	char *path;    /* absolute */
+	bool writable; /* or else nothing in it is made or changed */
 	/* What records and small blobs held, for who has one; not our own. */
 	struct memo *memo;
 };
@@ -43,12 +43,13 @@ struct cache {
 enum cache_mode {
 	CACHE_READ,  /* as the responder */
 	CACHE_WRITE, /* as a builder: make the folders that are missing */
+	CACHE_GC,    /* the same, and leave what is in tmp/ to gc */
 };
 
 /*
  * Open the cache at an absolute path. ERR_REFUSED if its layout is newer than
- * ours, or with CACHE_WRITE if it belongs to another user; ERR_SYSTEM if it
- * cannot be read or made.
+ * ours, or if it is to be written to and belongs to another user; ERR_SYSTEM
+ * if it cannot be read or made.
  */
 MUST_CHECK int cache_open(struct cache *cache, const char *path,
 			  enum cache_mode mode, struct err *err);
@@ -319,7 +320,8 @@ char *cache_root_path(const struct cache *cache, const char *name);
 /*
  * Take the lock of that name (hex digits and '.'), waiting for it; returns a
  * descriptor that holds it until it is closed. timeout_ms < 0 waits for ever,
- * 0 does not wait; ERR_BUSY when it was not to be had in time.
+ * 0 does not wait; ERR_BUSY when it was not to be had in time. With CACHE_READ
+ * a lock that is not there is not made, and the descriptor holds nothing.
  */
 MUST_CHECK int cache_lock(const struct cache *cache, const char *name,
 			  int timeout_ms, struct err *err);

@@ -10,6 +10,7 @@
 #include "common/alloc.h"
 #include "common/cachefile.h"
 #include "common/lease.h"
+#include "common/removal.h"
 
 #include "common/banned.h"
 
@@ -55,30 +56,20 @@ static int sync_folder(const struct cache *cache, const struct digest *digest,
 	return 0;
 }
 
-/* 1 it is gone, 0 it must stay, or -1. The caller bars, unless it is dry. */
+/* 1 it is gone, or -1. The caller bars. */
 static int unlink_blob(struct eviction *e, struct inventory_blob *blob,
 		       struct err *err)
 {
 	char path[CACHE_BLOB_FILE_SIZE];
 
 	cache_blob_file(&blob->digest, path);
-	if (!e->gc->dry_run && unlinkat(e->gc->cache->fd, path, 0) &&
-	    errno != ENOENT)
-		return err_errno(err, "cannot remove %s from the cache", path);
+	if (removal_unlink(e->gc, path, err))
+		return -1;
 	blob->is_gone = true;
 	e->inventory->bytes -= blob->bytes < e->inventory->bytes
 				       ? blob->bytes
 				       : e->inventory->bytes;
 	return 1;
-}
-
-/* No lease begins while *bar is open; a dry run needs none. */
-static int bar_leases(const struct eviction *e, int *bar, struct err *err)
-{
-	if (e->gc->dry_run)
-		return 0;
-	*bar = lease_bar(e->gc->cache, err);
-	return *bar < 0 ? -1 : 0;
 }
 
 static int evict_blob(struct eviction *e, struct inventory_blob *blob,
@@ -91,7 +82,7 @@ static int evict_blob(struct eviction *e, struct inventory_blob *blob,
 	if (blob->is_gone || blob->needed_by || blob->image != NO_IMAGE ||
 	    !inventory_is_fresh(e->inventory))
 		return 0;
-	if (bar_leases(e, &bar, err))
+	if (removal_bar(e->gc, &bar, err))
 		return -1;
 	if (!lease_is_over(e->gc->cache, cache_blob_file(&blob->digest, path),
 			   LEASE_ATIME))
@@ -112,7 +103,7 @@ static int evict_manifest(struct eviction *e, struct inventory_image *image,
 	if (blob->is_gone || blob->needed_by ||
 	    !inventory_is_fresh(e->inventory))
 		return 0;
-	if (bar_leases(e, &bar, err))
+	if (removal_bar(e->gc, &bar, err))
 		return -1;
 	if (is_leased(e, image))
 		return 0;

@@ -17,6 +17,7 @@
 #include "common/lease.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/removal.h"
 #include "common/steadiness.h"
 #include "common/sweep.h"
 
@@ -33,6 +34,8 @@ void gc_tell(const struct gc *gc, enum gc_kind kind, uint64_t bytes,
 	autofree char *name = NULL;
 	va_list ap;
 
+	if (gc->removals)
+		gc->removals->bytes += bytes;
 	if (!gc->gone)
 		return;
 	va_start(ap, format);
@@ -156,10 +159,28 @@ static int sweep(const struct gc *gc, bool is_steady, struct err *err)
 	return sweep_locks(gc, err);
 }
 
-int gc_run(const struct gc *gc, struct gc_result *result, struct err *err)
+/* What it takes up when all is gone that is to go. */
+static int measure_after(const struct gc *gc, struct gc_result *result,
+			 struct err *err)
+{
+	struct usage usage;
+
+	if (gc->dry_run) {
+		uint64_t gone = gc->removals->bytes;
+
+		result->after =
+			result->before > gone ? result->before - gone : 0;
+		return 0;
+	}
+	if (measure(gc->cache, &usage, err))
+		return -1;
+	result->after = usage.bytes;
+	return 0;
+}
+
+static int run(const struct gc *gc, struct gc_result *result, struct err *err)
 {
 	autoclose int lock = cache_lock(gc->cache, "gc", WAIT_MS, err);
-	struct usage usage;
 	bool is_steady;
 
 	*result = (struct gc_result){ .evicted = 0 };
@@ -171,12 +192,16 @@ int gc_run(const struct gc *gc, struct gc_result *result, struct err *err)
 	if (steadiness_look(gc->cache, &is_steady, err) ||
 	    evict(gc, result, is_steady, err) || sweep(gc, is_steady, err))
 		return -1;
-	if (gc->dry_run)
-		return 0;
-	if (measure(gc->cache, &usage, err))
-		return -1;
-	result->after = usage.bytes;
-	return 0;
+	return measure_after(gc, result, err);
+}
+
+int gc_run(const struct gc *gc, struct gc_result *result, struct err *err)
+{
+	autoremovals removals = { 0 };
+	struct gc with_removals = *gc;
+
+	with_removals.removals = &removals;
+	return run(&with_removals, result, err);
 }
 
 int gc_evict(const struct gc *gc, struct gc_result *result, struct err *err)

@@ -33,15 +33,18 @@ enum gc_kind {
 	GC_KINDS, /* how many there are */
 };
 
+struct removals;
+
 struct gc {
 	const struct settings *settings;
-	const struct cache *cache; /* writable */
-	bool dry_run;		   /* tell, and leave everything */
+	const struct cache *cache; /* writable, unless dry_run */
+	bool dry_run;		   /* gc_run() tells, and leaves everything */
 	/* Told of each thing that goes: its name for people, and its bytes of
 	 * disk; of an image those of its manifest alone. May be NULL. */
 	void (*gone)(void *arg, enum gc_kind kind, const char *name,
 		     uint64_t bytes);
 	void *arg;
+	struct removals *removals; /* gc_run()'s, in a dry run */
 };
 
 struct gc_result {
@@ -50,7 +53,7 @@ struct gc_result {
 };
 
 /*
- * Do all of it. ERR_BUSY if another process does so and is not done after a
+ * Do all of it. A dry run tells what the real one then does. ERR_BUSY if another process does so and is not done after a
  * minute.
  */
 MUST_CHECK int gc_run(const struct gc *gc, struct gc_result *result,

@@ -73,8 +73,8 @@ static void set_right(const struct taking *t, const char *path,
 	const struct timespec now[2] = { { .tv_nsec = UTIME_NOW },
 					 { .tv_nsec = UTIME_NOW } };
 
-	if (st->st_mtime > t->inventory->now ||
-	    st->st_atime > t->inventory->now)
+	if (t->cache->writable && (st->st_mtime > t->inventory->now ||
+				   st->st_atime > t->inventory->now))
 		utimensat(t->cache->fd, path, now, AT_SYMLINK_NOFOLLOW);
 }
 

@@ -57,7 +57,7 @@ void inventory_release(struct inventory *inventory);
 
 /*
  * Look through the cache. Times of use that lie in the future are set to now,
- * so that what has them ages as all else does. A manifest that the disk does
+ * if it may be written to, so that what has them ages as all else does. A manifest that the disk does
  * not give (EIO) is said to be unread; that any other call fails, for want of
  * memory, descriptors or permission, is an error of the whole.
  */

@@ -92,6 +92,8 @@ int steadiness_look(const struct cache *cache, bool *is_steady, struct err *err)
 		}
 	}
 	*is_steady = now.boot >= now.unsteady_to;
+	if (!cache->writable)
+		return 0;
 	strbuf_reset(&text);
 	fields_format(&text, fields, ARRAY_SIZE(fields), &now);
 	/* On a disk that is full this is what makes room. */

@@ -13,6 +13,7 @@
 #include "common/alloc.h"
 #include "common/folder.h"
 #include "common/lease.h"
+#include "common/removal.h"
 
 #include "common/banned.h"
 
@@ -41,8 +42,8 @@ int sweep_file(const struct gc *gc, enum gc_kind kind, const char *path,
 
 	if (fstatat(gc->cache->fd, path, &st, AT_SYMLINK_NOFOLLOW))
 		return 0;
-	if (!gc->dry_run && unlinkat(gc->cache->fd, path, 0) && errno != ENOENT)
-		return err_errno(err, "cannot remove %s from the cache", path);
+	if (removal_unlink(gc, path, err))
+		return -1;
 	gc_tell(gc, kind, (uint64_t)st.st_blocks * 512, "%s", path);
 	return 0;
 }
@@ -82,10 +83,9 @@ static int sweep_layer(const struct gc *gc, const char *folder, const char *hex,
 	    !lease_is_over(gc->cache, path, LEASE_MTIME))
 		return 0;
 	if (!cache_get_layer(gc->cache, &key, &layer, &ignored) &&
-	    cache_has_blob(gc->cache, &layer.blob.digest, NULL))
+	    removal_leaves_blob(gc, &layer.blob.digest))
 		return 0;
-	bar = lease_bar(gc->cache, err);
-	if (bar < 0)
+	if (removal_bar(gc, &bar, err))
 		return -1;
 	if (!lease_is_over(gc->cache, path, LEASE_MTIME))
 		return 0;

@@ -8,6 +8,7 @@
 
 #include "common/alloc.h"
 #include "common/folder.h"
+#include "common/removal.h"
 #include "common/sweep.h"
 
 #include "common/banned.h"
@@ -51,18 +52,28 @@ static void add_key(struct keys *keys, const struct reference *reference)
 static int add_tag(const struct tag *tag, void *arg)
 {
 	struct keys *keys = arg;
+	autofree char *path = xasprintf("repositories/%s/_tags/%s",
+					keys->name->text, tag->text);
 	const struct reference reference = { .tag = *tag };
 	struct tag_record record;
 	struct err ignored;
 
-	if (cache_get_tag(keys->gc->cache, keys->name, tag, &record,
+	if (removal_was(keys->gc, path) ||
+	    cache_get_tag(keys->gc->cache, keys->name, tag, &record,
 			  &ignored) ||
 	    (keys->rooted &&
-	     !cache_has_blob(keys->gc->cache, &record.image.manifest.digest,
-			     NULL)))
+	     !removal_leaves_blob(keys->gc, &record.image.manifest.digest)))
 		return 0;
 	add_key(keys, &reference);
 	return 0;
+}
+
+static bool is_gone(const struct keys *keys, const struct digest *manifest)
+{
+	char path[CACHE_RECORD_PATH_SIZE];
+
+	return removal_was(keys->gc,
+			   cache_record_path(path, keys->name, manifest));
 }
 
 static int add_repository(const struct repository_name *name, void *arg)
@@ -85,7 +96,8 @@ static int add_repository(const struct repository_name *name, void *arg)
 		struct err ignored;
 
 		if (!digest_parse_hex(&reference.digest, hex, strlen(hex),
-				      &ignored))
+				      &ignored) &&
+		    !is_gone(keys, &reference.digest))
 			add_key(keys, &reference);
 	}
 	return 0;
@@ -192,8 +204,7 @@ static int remove_build(const struct gc *gc, const char *folder,
 		    sweep_file(gc, GC_BUILD, path, err))
 			return -1;
 	}
-	if (!gc->dry_run)
-		unlinkat(gc->cache->fd, folder, AT_REMOVEDIR);
+	removal_rmdir(gc, folder);
 	return 0;
 }
 

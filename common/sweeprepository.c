@@ -11,6 +11,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/record.h"
+#include "common/removal.h"
 #include "common/sweep.h"
 
 #include "common/banned.h"
@@ -35,15 +36,16 @@ static bool record_is_too_old(const struct sweeping *s,
 			      sweep_record_age(s->gc));
 }
 
-/* In a dry run what would be gone is. */
 static bool record_stays(const struct sweeping *s,
 			 const struct digest *manifest)
 {
+	char path[CACHE_RECORD_PATH_SIZE];
+
 	errno = 0;
 	/* Where that cannot be told, it does. */
 	if (!cache_has_record(s->gc->cache, s->name, manifest))
 		return errno && errno != ENOENT && errno != ENOTDIR;
-	return !(s->gc->dry_run && record_is_too_old(s, manifest));
+	return !removal_was(s->gc, cache_record_path(path, s->name, manifest));
 }
 
 static char *path_of(const struct sweeping *s, const char *folder,
@@ -62,8 +64,7 @@ static int sweep_record(struct sweeping *s, const char *hex, struct err *err)
 	if (digest_parse_hex(&digest, hex, strlen(hex), &ignored) ||
 	    !record_is_too_old(s, &digest))
 		return 0;
-	bar = lease_bar(s->gc->cache, err);
-	if (bar < 0)
+	if (removal_bar(s->gc, &bar, err))
 		return -1;
 	if (!record_is_too_old(s, &digest))
 		return 0;
@@ -241,8 +242,7 @@ static int sweep_dependent(struct sweeping *s,
 		return 0;
 	if (is_link && read_needs(s, err))
 		return -1;
-	bar = lease_bar(s->gc->cache, err);
-	if (bar < 0)
+	if (removal_bar(s->gc, &bar, err))
 		return -1;
 	if (!is_dangling(s, dependent, name, path))
 		return 0;

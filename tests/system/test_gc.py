@@ -298,6 +298,43 @@ def test_left_overs_go(many):
         many.pull(name)
 
 
+def files(cache):
+    return {file: (file.lstat().st_ino, file.lstat().st_mtime_ns)
+            for file in cache.glob("**/*")}
+
+
+def test_dry_run(many):
+    """It says what the run then says, and changes nothing; so it may look at
+    a cache that is read-only."""
+    cache = many.cache
+    many.flakehub("build", "no-such-image")
+    age(many, 100 * DAY)
+    age(many, DAY, "hello")
+    os.utime(*records(cache, "many"))
+    for path in "tmp/file", "tmp/home.999999/file", "locks/build.old":
+        file = cache / path
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"x" * 10000)
+        set_age(file, 2 * DAY)
+    set_age(cache / "tmp/home.999999", 2 * DAY)
+    limit(many, "cache-size = 1M")
+    before = files(cache)
+    planned = gc(many, "--dry-run")
+    many.prefix = ["unshare", "--mount", "sh", "-ec",
+                   'mount --bind "$1" "$1"; mount -o remount,ro,bind "$1"; '
+                   'shift; exec "$@"', "sh", cache]
+    assert gc(many, "--dry-run") == planned
+    many.prefix = []
+    assert files(cache) == before
+    out = gc(many)
+    assert sorted(planned.replace("would hold", "holds").splitlines()) == \
+        sorted(out.splitlines())
+    for kind in ("2 images", "1 record", "1 tag", "2 GC roots", " locks",
+                 "2 temporary files", "layer entries", "of builds"):
+        assert kind in out, out
+    assert not list(cache.glob("tmp/*"))
+
+
 def test_a_clock_that_was_set(many):
     """Forward: for ten minutes nothing goes by its age. Back: times in the
     future do not keep anything for ever."""

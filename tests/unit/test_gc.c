@@ -211,6 +211,93 @@ static void test_no_tags(void **state)
 	collect(f, 1, false);
 }
 
+/* Put the entry of an image's own layer. */
+static void put_layer(struct cachefixture *f, const char *repository)
+{
+	autofree char *text = xasprintf("layer of %s", repository);
+	struct layer layer = { .blob.media_type = MEDIA_LAYER };
+	char hex[DIGEST_HEX_SIZE];
+	autofree char *path = NULL;
+	struct err err = ERR_INIT;
+
+	digest_of(text, strlen(text), &layer.blob.digest);
+	layer.key = layer.diff_id = layer.blob.digest;
+	assert_int_equal(cache_put_layer(&f->cache, &layer, &err), 0);
+	digest_hex(&layer.key, hex);
+	path = xasprintf("layers/%.2s/%s", hex, hex);
+	set_age(f, path, DAY);
+}
+
+/* Put the root and the log of the build of REPOSITORY:latest. */
+static void put_build(struct cachefixture *f, const char *repository)
+{
+	const struct reference latest = { .tag = tag_of("latest") };
+	const struct repository_name name = repository_of(repository);
+	char hex[DIGEST_HEX_SIZE];
+	autofree char *root = NULL, *log = NULL, *folder = NULL;
+	struct err err = ERR_INIT;
+	struct digest key;
+	int fd;
+
+	build_key(&name, &latest, &key);
+	digest_hex(&key, hex);
+	root = xasprintf("roots/tag.%s.x86_64-linux", hex);
+	folder = xasprintf("builds/%s", hex);
+	log = xasprintf("%s/log", folder);
+	assert_int_equal(symlinkat("/nix/store/x", f->cache.fd, root), 0);
+	fd = cache_create_log(&f->cache, &key, &err);
+	assert_true(fd >= 0);
+	close(fd);
+	set_age(f, log, 2 * DAY);
+	set_age(f, folder, 2 * DAY);
+}
+
+/* What the real run tells of and leaves is what the dry run did before. */
+static void test_dry_run(void **state)
+{
+	static const struct {
+		const char *repository;
+		int64_t age_s;
+	} images[] = {
+		{ "forgotten", 100 * DAY },
+		{ "evicted", 2 * DAY },
+		{ "leased", 60 },
+	};
+	const struct repository_name other = repository_of("other");
+	struct image_head head = { .manifest.media_type = MEDIA_MANIFEST };
+	struct cachefixture *f = *state;
+	struct gc_result dry, real;
+	struct err err = ERR_INIT;
+	size_t told[GC_KINDS];
+
+	for (size_t i = 0; i < ARRAY_SIZE(images); i++) {
+		head.manifest.digest = put_image(f, images[i].repository);
+		put_layer(f, images[i].repository);
+		put_build(f, images[i].repository);
+		set_image_age(f, images[i].repository, &head.manifest.digest,
+			      images[i].age_s);
+	}
+	/* One whose own record is too old, while another has its manifest. */
+	head.manifest.digest = put_image(f, "shared");
+	put_build(f, "shared");
+	set_image_age(f, "shared", &head.manifest.digest, 100 * DAY);
+	assert_int_equal(
+		cache_put_record(&f->cache, &other, &head, "{}", 2, &err), 0);
+	set_blobs_age(f, DAY);
+	dry = collect(f, 1, true);
+	memcpy(told, gone, sizeof(told));
+	real = collect(f, 1, false);
+	assert_memory_equal(told, gone, sizeof(told));
+	assert_int_equal(dry.evicted, real.evicted);
+	assert_int_equal(dry.before, real.before);
+	assert_int_equal(dry.after, real.after);
+	assert_int_equal(gone[GC_IMAGE], 2);
+	assert_int_equal(gone[GC_RECORD], 2);
+	assert_int_equal(gone[GC_LAYER], 2);
+	assert_int_equal(gone[GC_ROOT], 3);
+	assert_int_equal(gone[GC_BUILD], 2);
+}
+
 static void test_gc_evict(void **state)
 {
 	struct cachefixture *f = *state;
@@ -250,10 +337,11 @@ static void test_future(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CACHE_TEST(test_order),	 CACHE_TEST(test_leased),
-		CACHE_TEST(test_broken), CACHE_TEST(test_records),
-		CACHE_TEST(test_sweep),	 CACHE_TEST(test_gc_evict),
-		CACHE_TEST(test_future), CACHE_TEST(test_no_tags),
+		CACHE_TEST(test_order),	  CACHE_TEST(test_leased),
+		CACHE_TEST(test_broken),  CACHE_TEST(test_records),
+		CACHE_TEST(test_sweep),	  CACHE_TEST(test_gc_evict),
+		CACHE_TEST(test_future),  CACHE_TEST(test_no_tags),
+		CACHE_TEST(test_dry_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
