@@ -112,7 +112,6 @@ static int read_entry(struct entries *entries, const char *path,
 		      struct json_object *json, struct err *err)
 {
 	struct entry *e;
-	int64_t size;
 
 	ALLOC_GROW(entries->e, entries->nr, entries->alloc);
 	e = &entries->e[entries->nr++];
@@ -124,14 +123,10 @@ static int read_entry(struct entries *entries, const char *path,
 		return err_set(err, ERR_MALFORMED, WHAT ": %s is not valid",
 			       path);
 	if (read_hash(json, path, &e->path.nar_hash, err) ||
-	    json_need_int(json, "narSize", &size, WHAT, err) ||
+	    json_need_bytes(json, "narSize", &e->path.nar_size, path, err) ||
 	    json_need_int(json, "registrationTime", &e->path.registered, WHAT,
 			  err))
 		return -1;
-	if (size < 0)
-		return err_set(err, ERR_MALFORMED,
-			       WHAT ": %s: narSize is below 0", path);
-	e->path.nar_size = (uint64_t)size;
 	return read_edges(json, e, err);
 }
 

@@ -136,11 +136,10 @@ static int read_member(struct index_member *member, struct json_object *json,
 {
 	const char *type, *digest;
 	struct json_object *platform = NULL;
-	int64_t size;
 
 	if (json_need_string(json, "mediaType", &type, name, err) ||
 	    json_need_string(json, "digest", &digest, name, err) ||
-	    json_need_int(json, "size", &size, name, err) ||
+	    json_need_bytes(json, "size", &member->manifest.size, name, err) ||
 	    json_want_object(json, "platform", &platform, name, err) ||
 	    digest_parse(&member->manifest.digest, digest, strlen(digest), err))
 		return -1;
@@ -148,7 +147,6 @@ static int read_member(struct index_member *member, struct json_object *json,
 	if (platform && read_platform(&member->platform, platform, name, err))
 		return -1;
 	member->manifest.media_type = media_type_parse(type);
-	member->manifest.size = (uint64_t)size;
 	return 0;
 }
 

@@ -52,6 +52,10 @@ MUST_CHECK int json_want_string(struct json_object *json, const char *key,
 				struct err *err);
 MUST_CHECK int json_need_int(struct json_object *json, const char *key,
 			     int64_t *out, const char *name, struct err *err);
+/* A size: a number that is not below 0. */
+MUST_CHECK int json_need_bytes(struct json_object *json, const char *key,
+			       uint64_t *out, const char *name,
+			       struct err *err);
 MUST_CHECK int json_want_int(struct json_object *json, const char *key,
 			     int64_t *out, const char *name, struct err *err);
 MUST_CHECK int json_want_bool(struct json_object *json, const char *key,

@@ -103,6 +103,21 @@ int json_need_int(struct json_object *json, const char *key, int64_t *out,
 	return get_int(json, key, true, out, name, err);
 }
 
+int json_need_bytes(struct json_object *json, const char *key, uint64_t *out,
+		    const char *name, struct err *err)
+{
+	int64_t bytes = 0;
+
+	if (json_need_int(json, key, &bytes, name, err))
+		return -1;
+	if (bytes < 0)
+		return err_set(err, ERR_MALFORMED,
+			       "%s: key '%s': expected a number of bytes", name,
+			       key);
+	*out = (uint64_t)bytes;
+	return 0;
+}
+
 int json_want_int(struct json_object *json, const char *key, int64_t *out,
 		  const char *name, struct err *err)
 {

@@ -11,6 +11,8 @@
 
 #define LOCK "flake.lock"
 
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 /* Of a name or a path in the message: it is the flake's own text. */
 #define SHOWN_MAX 200
 
@@ -44,9 +46,9 @@ static bool is_inside(const char *path)
 /* "file:///a", "git+file:/a", "/a", "./a": no host is asked for it. */
 static bool is_file_url(const char *url)
 {
-	size_t scheme = strcspn(url, ":/");
+	size_t scheme = strspn(url, LETTERS "0123456789+-.");
 
-	if (url[scheme] != ':')
+	if (!scheme || !strchr(LETTERS, *url) || url[scheme] != ':')
 		return true;
 	return (scheme == 4 && !strncasecmp(url, "file", 4)) ||
 	       (scheme >= 5 && !strncasecmp(url + scheme - 5, "+file", 5));

@@ -132,20 +132,17 @@ void record_format(struct strbuf *out, const struct record *record)
 static int read_layer(struct json_object *json, struct layer_input *input,
 		      struct layer *layer, const char *name, struct err *err)
 {
-	int64_t tar_size, size;
 	const char *type;
 	struct json_object *in;
 
 	if (json_need_digest(json, "key", &layer->key, name, err) ||
 	    json_need_digest(json, "diffId", &layer->diff_id, name, err) ||
-	    json_need_int(json, "tarSize", &tar_size, name, err) ||
+	    json_need_bytes(json, "tarSize", &layer->tar_size, name, err) ||
 	    json_need_digest(json, "digest", &layer->blob.digest, name, err) ||
-	    json_need_int(json, "size", &size, name, err) ||
+	    json_need_bytes(json, "size", &layer->blob.size, name, err) ||
 	    json_need_string(json, "mediaType", &type, name, err) ||
 	    json_need_object(json, "input", &in, name, err))
 		return -1;
-	layer->tar_size = (uint64_t)tar_size;
-	layer->blob.size = (uint64_t)size;
 	layer->blob.media_type = media_type_parse(type);
 	if (layer->blob.media_type == MEDIA_NONE &&
 	    strcmp(type, media_type_name(MEDIA_NONE)))

@@ -143,19 +143,13 @@ static int read_descriptor(struct descriptor *d, const char **type,
 			   struct err *err)
 {
 	const char *digest;
-	int64_t size;
 
 	if (json_need_string(json, "mediaType", type, name, err) ||
 	    json_need_string(json, "digest", &digest, name, err) ||
-	    json_need_int(json, "size", &size, name, err))
+	    json_need_bytes(json, "size", &d->size, name, err))
 		return -1;
 	if (digest_parse(&d->digest, digest, strlen(digest), err))
 		return err_wrap(err, "%s: key 'digest'", name);
-	if (size < 0)
-		return err_set(err, ERR_MALFORMED,
-			       "%s: key 'size': expected a number of bytes",
-			       name);
-	d->size = (uint64_t)size;
 	d->media_type = media_type_parse(*type);
 	return 0;
 }

@@ -136,7 +136,7 @@ static void test_wrong(void **state)
 		{ "below 0",
 		  PATH("\"narHash\":\"" SRI "\",\"narSize\":-1,"
 		       "\"registrationTime\":1"),
-		  S "a: narSize is below 0" },
+		  S "a: key 'narSize': expected a number of bytes" },
 		{ "no time", PATH("\"narHash\":\"" SRI "\",\"narSize\":1"),
 		  "registrationTime" },
 		{ "no references", PATH(GOOD), "references" },

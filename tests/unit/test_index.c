@@ -5,6 +5,8 @@
 
 #include "common/banned.h"
 
+#define HEX64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static const char start[] = "{\"schemaVersion\":2,\"mediaType\":\"application/"
 			    "vnd.oci.image.index.v1+json\",\"manifests\":[{";
 
@@ -47,6 +49,8 @@ static void test_malformed(void **state)
 		"{\"manifests\":[{\"mediaType\":\"x\",\"digest\":\"sha256:0\","
 		"\"size\":1,\"platform\":{\"os\":\"l\","
 		"\"architecture\":\"a\"}}]}",
+		"{\"manifests\":[{\"mediaType\":\"x\",\"digest\":"
+		"\"sha256:" HEX64 "\",\"size\":-10}]}",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
