@@ -49,6 +49,18 @@ static void on_missing(void *arg, const struct repository_name *name,
 	       name->text, digest_str(manifest, str));
 }
 
+static void on_record(void *arg, const struct repository_name *name,
+		      const struct digest *manifest, const char *why,
+		      bool is_mended)
+{
+	char str[DIGEST_STR_SIZE];
+
+	(void)arg;
+	printf("bad record: %s@%s: %s%s\n", name->text,
+	       digest_str(manifest, str), why,
+	       is_mended ? " (mended)" : "; a tag of it makes it anew");
+}
+
 static void on_repaired(void *arg, const struct repository_name *name,
 			const struct digest *manifest, const struct err *err)
 {
@@ -62,6 +74,33 @@ static void on_repaired(void *arg, const struct repository_name *name,
 		printf("repaired: %s@%s\n", name->text, str);
 }
 
+static int say_unrepaired(const struct verify_result *result, struct err *err)
+{
+	if (!result->unrepaired && !result->lost_records)
+		return 0;
+	return err_set(
+		err, ERR_REFUSED,
+		"%zu of %zu images whose blobs were bad or missing could "
+		"not be made again, nor %zu of %zu records",
+		result->unrepaired, result->images, result->lost_records,
+		result->records);
+}
+
+static int say_found(const struct verify_result *result, const char *cache,
+		     struct err *err)
+{
+	if (!result->bad && !result->incomplete && !result->records)
+		return 0;
+	return err_set(
+		err, ERR_REFUSED,
+		"%zu blobs were bad and were moved to %s/bad, %zu images "
+		"lacked one; %zu images are made again when they are "
+		"pulled, or now with `flakehub build NAME@DIGEST`; %zu "
+		"of %zu records that were wrong still are",
+		result->bad, cache, result->incomplete, result->images,
+		result->lost_records, result->records);
+}
+
 static int verify(const struct settings *settings, bool repair, int64_t rate,
 		  struct err *err)
 {
@@ -73,6 +112,7 @@ static int verify(const struct settings *settings, bool repair, int64_t rate,
 		.rate = (uint64_t)rate,
 		.bad = on_bad,
 		.missing = on_missing,
+		.record = on_record,
 		.repaired = on_repaired,
 	};
 	struct verify_result result;
@@ -83,21 +123,12 @@ static int verify(const struct settings *settings, bool repair, int64_t rate,
 	if (cache_open(&cache, settings->cache_dir, CACHE_WRITE, err) ||
 	    verify_run(&verify, &result, err))
 		return -1;
-	printf("%zu blobs, %s: %zu bad, %zu images incomplete\n", result.blobs,
-	       human_bytes(result.bytes, bytes), result.bad, result.incomplete);
-	if (repair ? !result.unrepaired : !result.bad && !result.incomplete)
-		return 0;
-	if (repair)
-		return err_set(err, ERR_REFUSED,
-			       "%zu of %zu images whose blobs were bad or "
-			       "missing could not be made again",
-			       result.unrepaired, result.images);
-	return err_set(
-		err, ERR_REFUSED,
-		"%zu blobs were bad and were moved to %s/bad, %zu images "
-		"lacked one; %zu images are made again when they are "
-		"pulled, or now with `flakehub build NAME@DIGEST`",
-		result.bad, cache.path, result.incomplete, result.images);
+	printf("%zu blobs, %s: %zu bad, %zu images incomplete, %zu records "
+	       "wrong\n",
+	       result.blobs, human_bytes(result.bytes, bytes), result.bad,
+	       result.incomplete, result.records);
+	return repair ? say_unrepaired(&result, err)
+		      : say_found(&result, cache.path, err);
 }
 
 static int run(const struct invocation *invocation)
@@ -125,7 +156,8 @@ const struct command command_verify = {
 	.arguments = "",
 	.summary = "Read every blob of the cache and see that it is right.",
 	.help = "What is not as its digest says is moved to bad/ in the cache\n"
-		"and made again when it is pulled, or at once with --repair.\n",
+		"and made again when it is pulled, or at once with --repair.\n"
+		"Records that do not fit their images are written anew.\n",
 	.min_args = 0,
 	.max_args = 0,
 	.options = options,

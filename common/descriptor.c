@@ -25,6 +25,12 @@ static const char *const names[MEDIA_TYPES] = {
 	[MEDIA_DOCKER_LAYER_ZSTD] = DOCKER "image.rootfs.diff.tar.zstd",
 };
 
+bool descriptor_equal(const struct descriptor *a, const struct descriptor *b)
+{
+	return a->media_type == b->media_type && a->size == b->size &&
+	       digest_equal(&a->digest, &b->digest);
+}
+
 const char *media_type_name(enum media_type type)
 {
 	assert(type < MEDIA_TYPES);

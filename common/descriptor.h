@@ -36,6 +36,8 @@ struct descriptor {
 	uint64_t size; /* bytes */
 };
 
+bool descriptor_equal(const struct descriptor *a, const struct descriptor *b);
+
 /* "application/vnd.oci.image.manifest.v1+json" and so on; static. */
 const char *media_type_name(enum media_type type);
 

@@ -96,7 +96,7 @@ static int build_digest(struct image_work *work, struct image_head *head,
 			       "now",
 			       build->name->text);
 	if (image_is_whole(work, head, &record))
-		return 0;
+		return image_link_again(work, head, &record, err) < 0 ? -1 : 0;
 	if (space_check(build->cache, err))
 		return -1;
 	slot = image_work_slot(work, err);

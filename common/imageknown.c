@@ -17,11 +17,22 @@ int image_read_record(const struct image_work *work,
 	autofree char *name =
 		xasprintf("record of %s", digest_str(manifest, str));
 
+	struct descriptor is;
+
 	*record = (struct record)RECORD_INIT;
 	if (cache_get_record(build->cache, build->name, manifest, head, &body,
-			     err))
+			     err) ||
+	    record_parse(record, body.buf, body.len, name, err))
 		return -1;
-	return record_parse(record, body.buf, body.len, name, err);
+	is = (struct descriptor){ .media_type = head->manifest.media_type,
+				  .digest = *manifest };
+	if (image_describe(record, &is, err))
+		return -1;
+	if (descriptor_equal(&is, &head->manifest))
+		return 0;
+	head->manifest = is;
+	return cache_put_record(build->cache, build->name, head, body.buf,
+				body.len, err);
 }
 
 static bool layers_are_there(const struct image_work *work,
@@ -79,13 +90,9 @@ bool image_is_whole(const struct image_work *work,
 				      : layers_are_there(work, record);
 }
 
-/*
- * Other settings over this cache may have had the name mean their flake: what
- * they linked for it is linked for ours again. 0 if a record is theirs.
- */
-static int link_again(const struct image_work *work,
-		      const struct image_head *head,
-		      const struct record *record, struct err *err)
+int image_link_again(const struct image_work *work,
+		     const struct image_head *head, const struct record *record,
+		     struct err *err)
 {
 	autoindex index = IMAGE_INDEX_INIT;
 
@@ -129,6 +136,6 @@ int image_find_known(struct image_work *work, const struct digest *identity,
 	if (image_read_record(work, &manifest, head, &record, &ignored))
 		return 0;
 	return image_is_whole(work, head, &record)
-		       ? link_again(work, head, &record, err)
+		       ? image_link_again(work, head, &record, err)
 		       : 0;
 }

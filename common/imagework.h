@@ -76,7 +76,11 @@ MUST_CHECK int image_make(struct image_work *work, struct flake_pin *pin,
 			  const struct digest *identity,
 			  struct image_head *head, struct err *err);
 
-/* The record of a manifest in this repository, with its body parsed. */
+/*
+ * The record of a manifest in this repository, with its body parsed. A head
+ * that does not fit the manifest is written anew; a body that gives another
+ * one is ERR_REFUSED.
+ */
 MUST_CHECK int image_read_record(const struct image_work *work,
 				 const struct digest *manifest,
 				 struct image_head *head, struct record *record,
@@ -96,6 +100,15 @@ bool image_is_whole(const struct image_work *work,
 MUST_CHECK int image_find_known(struct image_work *work,
 				const struct digest *identity,
 				struct image_head *head, struct err *err);
+
+/*
+ * Other settings over this cache may have had the name mean their flake: what
+ * they linked for it is linked for ours again, and so is what somebody took
+ * away. 1, 0 if a record is theirs, or -1.
+ */
+MUST_CHECK int image_link_again(const struct image_work *work,
+				const struct image_head *head,
+				const struct record *record, struct err *err);
 
 /* What the whole tag is a function of: an image, or an index of systems. */
 void image_identity(const struct image_work *work, const struct flake_pin *pin,
@@ -134,6 +147,14 @@ void image_name_culprit(struct image_work *work, const struct record *record,
 MUST_CHECK int image_remake(struct image_work *work,
 			    const struct image_head *head,
 			    const struct record *record, struct err *err);
+
+/*
+ * What the head of a record is to say of its manifest: of that digest, the
+ * size and, where its bytes tell, the media type. ERR_REFUSED if the record
+ * gives another one.
+ */
+MUST_CHECK int image_describe(const struct record *record,
+			      struct descriptor *manifest, struct err *err);
 
 /* The manifest of a record's config, layers and annotations. */
 void image_format_manifest(struct strbuf *out, const struct record *record);

@@ -442,7 +442,10 @@ int verify_run(const struct verify *verify, struct verify_result *result,
 			       "another verify of this cache is under way");
 	if (lock < 0)
 		return -1;
-	rc = check_blobs(&v, err) || check_images(&v, err) ? -1 : 0;
+	rc = check_blobs(&v, err) || check_images(&v, err) ||
+			     verify_records(verify, result, err)
+		     ? -1
+		     : 0;
 	if (!rc)
 		repair_all(&v);
 	release(&v);

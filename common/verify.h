@@ -30,6 +30,10 @@ struct verify {
 	void (*bad)(void *arg, const struct digest *digest, const char *why);
 	void (*missing)(void *arg, const struct repository_name *name,
 			const struct digest *manifest);
+	/* Of each record that was wrong, and whether it is right now. */
+	void (*record)(void *arg, const struct repository_name *name,
+		       const struct digest *manifest, const char *why,
+		       bool is_mended);
 	void (*repaired)(void *arg, const struct repository_name *name,
 			 const struct digest *manifest, const struct err *err);
 	void *arg;
@@ -41,10 +45,21 @@ struct verify_result {
 	size_t incomplete; /* images of which a blob was missing */
 	size_t images;	   /* these, and those that needed a bad blob */
 	size_t unrepaired; /* of them, that are not as they were */
+	size_t records;	   /* that were wrong, or whose links were */
+	size_t lost_records;
 };
 
 /* ERR_BUSY if another one is under way. */
 MUST_CHECK int verify_run(const struct verify *verify,
 			  struct verify_result *result, struct err *err);
+
+/*
+ * The part of it that is about records: does each fit the manifest that it is
+ * named after, and is each blob of that linked? A head and a link are written
+ * anew at once, by what the body says; a record that cannot be read stays, and
+ * the next build of a tag that is this image's makes it anew, with repair now.
+ */
+MUST_CHECK int verify_records(const struct verify *verify,
+			      struct verify_result *result, struct err *err);
 
 #endif

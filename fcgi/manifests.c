@@ -28,21 +28,29 @@ static void standing_release(struct standing *standing)
 
 /*
  * Read the image's manifest, or see that it is there. Who has read it has it,
- * whatever `flakehub verify` or gc do in the meantime.
+ * whatever `flakehub verify` or gc do in the meantime. One of another size
+ * than its record says is not: a build puts that right.
  */
 static int find_manifest(const struct service *service, const struct call *call,
 			 struct standing *standing, struct err *err)
 {
 	const struct digest *digest = &standing->image.manifest.digest;
+	uint64_t size = standing->image.manifest.size, is = 0;
 	struct err why = ERR_INIT;
 
 	if (call->request->head) {
 		standing->is_there =
-			cache_has_blob(service->cache, digest, NULL);
+			cache_has_blob(service->cache, digest, &is) &&
+			is == size;
 		return 0;
 	}
 	standing->is_there = !cache_read_blob(
 		service->cache, digest, MANIFEST_MAX, &standing->body, &why);
+	if (standing->is_there && standing->body.len != size) {
+		strbuf_reset(&standing->body);
+		standing->is_there = false;
+		return 0;
+	}
 	/* A link or a FIFO in its place is none. */
 	if (standing->is_there || why.code == ERR_UNKNOWN ||
 	    !cache_has_blob(service->cache, digest, NULL))

@@ -121,6 +121,48 @@ def test_missing(make_registry, simple, repair):
     registry.flakehub("verify").ok()
 
 
+def test_records(make_registry, simple):
+    """What somebody wrote into a record, or a link that is gone."""
+    registry = make_registry(simple, settings=[PLAIN, "max-age = 1h"])
+    digest = registry.pull("hello")
+    layer = registry.manifest("hello")[0]["layers"][0]["digest"]
+    files = registry.cache / "repositories/hello"
+    record = files / "_manifests" / digest.split(":")[1]
+    link = files / "_blobs" / layer.split(":")[1]
+    text = record.read_text()
+    lines = text.split("\n")
+    wrong_size = "\n".join([lines[0], "size 713", *lines[2:]])
+
+    # A pull, or a build by its digest, puts it right.
+    record.write_text(wrong_size)
+    assert registry.pull("hello", digest) == digest
+    assert record.read_text() == text
+    record.write_text(wrong_size)
+    assert registry.pull("hello") == digest
+    assert record.read_text() == text
+    link.unlink()
+    registry.build(f"hello@{digest}").ok()
+    assert registry.pull("hello", digest) == digest
+
+    # As verify does, at once where it can.
+    record.write_text(wrong_size.replace("manifest.v1", "index.v1", 1))
+    link.unlink()
+    result = registry.flakehub("verify")
+    assert result.status == 1 and ", 1 records wrong" in result.out
+    assert f"bad record: hello@{digest}: " in result.out
+    assert "(mended)" in result.out
+    assert record.read_text() == text and link.exists()
+    registry.flakehub("verify").ok()
+
+    # What cannot be read comes by a tag.
+    record.write_text(text[:100])
+    result = registry.flakehub("verify")
+    assert result.status == 1 and "1 of 1 records" in result.err
+    registry.flakehub("verify", "--repair").ok()
+    assert registry.pull("hello", digest) == digest
+    registry.flakehub("verify").ok()
+
+
 def test_rate(make_registry, simple):
     registry = make_registry(simple, settings=[PLAIN])
     registry.pull("hello")

@@ -295,6 +295,30 @@ static int ask(void *arg)
 	return (int)q->answer(&q->f->service, &call, &q->response);
 }
 
+/* A record that says another size than the manifest's has a build mend it. */
+static void test_other_size(void **state)
+{
+	struct fixture *f = *state;
+	struct image_head head = f->record.image;
+	struct err err = ERR_INIT;
+	struct question question = { f,
+				     manifest_answer,
+				     { .is_digest = true,
+				       .digest = head.manifest.digest },
+				     RESPONSE_INIT };
+
+	head.manifest.size++;
+	assert_int_equal(
+		cache_put_record(&f->cache, &f->name, &head, "{}", 2, &err), 0);
+	assert_int_equal(ask(&question), ANSWER_LATER);
+	head.manifest.size--;
+	assert_int_equal(
+		cache_put_record(&f->cache, &f->name, &head, "{}", 2, &err), 0);
+	assert_int_equal(ask(&question), ANSWER_NOW);
+	assert_int_equal(question.response.status, 200);
+	response_release(&question.response);
+}
+
 /*
  * What verify moves away when it has been found and is about to be opened is
  * built again. Only that is opened here: the records are remembered, and the
@@ -363,6 +387,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_revision, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_health, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_other_size, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_gone_in_between, setup,
 						teardown),
 	};
