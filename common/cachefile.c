@@ -15,6 +15,7 @@
 
 #include "common/alloc.h"
 #include "common/descriptor.h"
+#include "common/log.h"
 
 #include "common/banned.h"
 
@@ -108,6 +109,9 @@ int cachefile_read(int cache, const char *path, size_t max, struct strbuf *out,
 		return err_errno(err, "cannot open %s in the cache", path);
 	if (fstat(fd, &st))
 		return err_errno(err, "cannot look at %s in the cache", path);
+	if (S_ISDIR(st.st_mode))
+		return err_set(err, ERR_MALFORMED,
+			       "%s in the cache is a folder", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_REFUSED,
 			       "%s in the cache is not a regular file", path);
@@ -202,6 +206,37 @@ int cachefile_link(int cache, int fd, const char *tmp, const char *path,
 	return rc;
 }
 
+int cachefile_set_aside(int cache, const char *path, struct err *err)
+{
+	autofree char *tmp = cachefile_tmp_name("");
+	autofree char *aside = xasprintf("bad%s", strchr(tmp, '/'));
+
+	if (unlinkat(cache, path, AT_REMOVEDIR) && errno != ENOENT &&
+	    ((mkdirat(cache, "bad", 0700) && errno != EEXIST) ||
+	     renameat(cache, path, cache, aside)))
+		return err_errno(err,
+				 "%s in the cache is a folder, and cannot "
+				 "be moved to %s",
+				 path, aside);
+	log_event(LOG_LEVEL_WARN, "event", "folder-in-the-way", "path", path,
+		  "aside", aside, NULL);
+	return 0;
+}
+
+/* A folder that has the name makes way. */
+static int rename_over(int cache, const char *tmp, const char *path, int folder,
+		       const char *name, struct err *err)
+{
+	int rc = renameat(cache, tmp, folder, name);
+
+	if (rc && errno == EISDIR) {
+		if (cachefile_set_aside(cache, path, err))
+			return -1;
+		rc = renameat(cache, tmp, folder, name);
+	}
+	return rc ? err_errno(err, "cannot write %s in the cache", path) : 0;
+}
+
 int cachefile_replace(int cache, const char *path, const void *data, size_t len,
 		      enum cachefile_sync sync, struct err *err)
 {
@@ -218,12 +253,12 @@ int cachefile_replace(int cache, const char *path, const void *data, size_t len,
 	if (fd < 0)
 		return -1;
 	if (write_all(fd, data, len) || (sync == CACHEFILE_SYNC && fsync(fd)) ||
-	    close(steal_fd(&fd)) || renameat(cache, tmp, folder, name)) {
+	    close(steal_fd(&fd)))
 		err_errno(err, "cannot write %s in the cache", path);
-		unlinkat(cache, tmp, 0);
-		return -1;
-	}
-	return 0;
+	else if (!rename_over(cache, tmp, path, folder, name, err))
+		return 0;
+	unlinkat(cache, tmp, 0);
+	return -1;
 }
 
 void fields_format(struct strbuf *out, const struct field *fields, size_t nr,

@@ -23,7 +23,10 @@ int open_beneath(int dirfd, const char *path, int flags);
 MUST_CHECK int cachefile_open_folder(int cache, const char *path, bool create,
 				     struct err *err);
 
-/* Append the file at path. ERR_UNKNOWN if there is none. */
+/*
+ * Append the file at path. ERR_UNKNOWN if there is none, ERR_MALFORMED if it is
+ * a folder.
+ */
 MUST_CHECK int cachefile_read(int cache, const char *path, size_t max,
 			      struct strbuf *out, struct err *err);
 
@@ -36,6 +39,10 @@ enum cachefile_sync {
 	/* Whoever publishes what depends on it calls cache_sync() before. */
 	CACHEFILE_NO_SYNC,
 };
+
+/* Remove a folder that is where a file should be, or move it to bad/. */
+MUST_CHECK int cachefile_set_aside(int cache, const char *path,
+				   struct err *err);
 
 /* Put the file at path in place of what is there, whole. */
 MUST_CHECK int cachefile_replace(int cache, const char *path, const void *data,

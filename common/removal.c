@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/cachefile.h"
 #include "common/lease.h"
 
 #include "common/banned.h"
@@ -45,11 +46,15 @@ static void remember(struct removals *removals, const char *path)
 
 int removal_unlink(const struct gc *gc, const char *path, struct err *err)
 {
-	if (gc->dry_run)
+	if (gc->dry_run) {
 		remember(gc->removals, path);
-	else if (unlinkat(gc->cache->fd, path, 0) && errno != ENOENT)
-		return err_errno(err, "cannot remove %s from the cache", path);
-	return 0;
+		return 0;
+	}
+	if (!unlinkat(gc->cache->fd, path, 0) || errno == ENOENT)
+		return 0;
+	if (errno == EISDIR)
+		return cachefile_set_aside(gc->cache->fd, path, err);
+	return err_errno(err, "cannot remove %s from the cache", path);
 }
 
 void removal_rmdir(const struct gc *gc, const char *path)

@@ -205,13 +205,17 @@ const char *cache_record_path(char out[CACHE_RECORD_PATH_SIZE],
 static int open_record(const struct cache *cache, const char *path,
 		       struct err *err)
 {
-	int fd = open_beneath(cache->fd, path, O_RDONLY | O_NONBLOCK);
+	autoclose int fd = open_beneath(cache->fd, path, O_RDONLY | O_NONBLOCK);
+	struct stat st;
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return err_set(err, ERR_UNKNOWN, "no %s in the cache", path);
 	if (fd < 0)
 		return err_errno(err, "cannot open %s in the cache", path);
-	return fd;
+	if (!fstat(fd, &st) && S_ISDIR(st.st_mode))
+		return err_set(err, ERR_MALFORMED,
+			       "%s in the cache is a folder", path);
+	return steal_fd(&fd);
 }
 
 /* The text, with the body if there is one to be had; st may be NULL. */

@@ -198,9 +198,8 @@ int sweep_temporary(const struct gc *gc, struct err *err)
 	for (size_t i = 0; i < bad.nr; i++) {
 		autofree char *path = xasprintf("bad/%s", bad.names[i]);
 
-		if (sweep_is_older(gc, path, sweep_record_age(gc)) &&
-		    sweep_file(gc, GC_TEMPORARY, path, err))
-			return -1;
+		if (sweep_is_older(gc, path, sweep_record_age(gc)))
+			sweep_tree(gc, GC_TEMPORARY, path);
 	}
 	return 0;
 }

@@ -163,6 +163,22 @@ def test_planted_everywhere(make_registry, directory, fresh, kind):
     registry.manifest("hello")
 
 
+def test_folders_in_the_way(make_registry, fresh):
+    """In place of a tag and its record: the next pull makes these again."""
+    registry = make_registry(fresh())
+    digest = registry.pull("hello")
+    tag = registry.cache / "repositories/hello/_tags/latest"
+    record = (registry.cache / "repositories/hello/_manifests" /
+              digest.split(":")[1])
+    for file in tag, record:
+        file.unlink()
+        file.mkdir()
+    (record / "inside").mkdir()
+    assert registry.pull("hello") == digest
+    assert tag.is_file() and record.is_file()
+    assert [path.name for path in registry.cache.glob("bad/*/*")] == ["inside"]
+
+
 def test_cache_that_others_write_to(simple, directory):
     cache = directory / "cache"
     cache.mkdir()

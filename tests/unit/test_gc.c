@@ -211,6 +211,54 @@ static void test_no_tags(void **state)
 	collect(f, 1, false);
 }
 
+/* Folders where a tag and a record should be, one empty and one not. */
+static void test_folder_in_the_way(void **state)
+{
+	struct cachefixture *f = *state;
+	const char *const tag = "repositories/image/_tags/latest";
+	const struct repository_name name = repository_of("image");
+	const struct tag latest = tag_of("latest");
+	char record[CACHE_RECORD_PATH_SIZE];
+	struct digest image = put_image(f, "image");
+	autofree char *inside = NULL;
+	struct tag_record found;
+	struct image_head head;
+	struct stat st;
+	struct err err = ERR_INIT;
+
+	cache_record_path(record, &name, &image);
+	inside = xasprintf("%s/inside", record);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(unlinkat(f->cache.fd, tag, 0), 0);
+		assert_int_equal(unlinkat(f->cache.fd, record, 0), 0);
+		assert_int_equal(mkdirat(f->cache.fd, tag, 0755), 0);
+		assert_int_equal(mkdirat(f->cache.fd, record, 0755), 0);
+		assert_int_equal(mkdirat(f->cache.fd, inside, 0755), 0);
+		assert_int_equal(
+			cache_get_tag(&f->cache, &name, &latest, &found, &err),
+			-1);
+		assert_int_equal(err.code, ERR_UNKNOWN);
+		assert_int_equal(cache_get_record(&f->cache, &name, &image,
+						  &head, NULL, &err),
+				 -1);
+		assert_int_equal(err.code, ERR_MALFORMED);
+		if (i) {
+			set_age(f, tag, 100 * DAY);
+			set_age(f, record, 100 * DAY);
+			collect(f, 1 << 30, false);
+			assert_int_equal(gone[GC_TAG] + gone[GC_RECORD], 2);
+		}
+		put_image(f, "image");
+		assert_int_equal(
+			cache_get_tag(&f->cache, &name, &latest, &found, &err),
+			0);
+		assert_int_equal(cache_get_record(&f->cache, &name, &image,
+						  &head, NULL, &err),
+				 0);
+	}
+	assert_int_equal(fstatat(f->cache.fd, "bad", &st, 0), 0);
+}
+
 /* Put the entry of an image's own layer. */
 static void put_layer(struct cachefixture *f, const char *repository)
 {
@@ -337,10 +385,15 @@ static void test_future(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CACHE_TEST(test_order),	  CACHE_TEST(test_leased),
-		CACHE_TEST(test_broken),  CACHE_TEST(test_records),
-		CACHE_TEST(test_sweep),	  CACHE_TEST(test_gc_evict),
-		CACHE_TEST(test_future),  CACHE_TEST(test_no_tags),
+		CACHE_TEST(test_order),
+		CACHE_TEST(test_leased),
+		CACHE_TEST(test_broken),
+		CACHE_TEST(test_records),
+		CACHE_TEST(test_sweep),
+		CACHE_TEST(test_gc_evict),
+		CACHE_TEST(test_future),
+		CACHE_TEST(test_no_tags),
+		CACHE_TEST(test_folder_in_the_way),
 		CACHE_TEST(test_dry_run),
 	};
 
