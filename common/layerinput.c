@@ -11,7 +11,7 @@
 #include "common/banned.h"
 
 /* Changes whenever the same input would give another tar. */
-#define FORMAT_VERSION 3
+#define FORMAT_VERSION 4
 
 static const char *const kinds[] = {
 	[LAYER_STORE_PATHS] = "store-paths",

@@ -210,7 +210,7 @@ static int head_leads(const struct head *head, struct strbuf *dir,
 		return 0;
 	strbuf_reset(dir);
 	strbuf_add(dir, head->entry->path, head->entry->path_len);
-	if (store_resolve(dir, &st, &none)) {
+	if (store_follow(dir, &st, &none)) {
 		if (none.code == ERR_UNKNOWN || none.code == ERR_REFUSED)
 			return 0;
 		*err = none;

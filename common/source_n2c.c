@@ -170,7 +170,7 @@ static int add_blob(struct opening *o, const char *path, struct layer *layer,
 	size_t index;
 
 	strbuf_addstr(&file, path);
-	if (find(o, path, &index, name, err) || store_resolve(&file, &st, err))
+	if (find(o, path, &index, name, err) || store_follow(&file, &st, err))
 		return -1;
 	if (!layer->blob.size)
 		layer->blob.size = (uint64_t)st.st_size;

@@ -79,7 +79,7 @@ static int locate(const struct layout *layout, const char *name,
 		rc = archive_resolve(layout->path, name, member, err);
 	} else {
 		strbuf_addf(file, "/%s", name);
-		rc = store_resolve(file, &st, err);
+		rc = store_follow(file, &st, err);
 	}
 	if (rc && err->code == ERR_UNKNOWN)
 		err->code = ERR_MALFORMED;

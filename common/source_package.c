@@ -48,7 +48,7 @@ static int look(const struct source_output *output, struct strbuf *root,
 	struct stat st;
 
 	strbuf_addstr(root, output->path);
-	if (store_resolve(root, &st, &why)) {
+	if (store_follow(root, &st, &why)) {
 		if (why.code == ERR_REFUSED)
 			return 0;
 		*err = why;
@@ -180,7 +180,7 @@ static int find_program(const struct source_output *output,
 	if (output->probe && output->probe->roots)
 		return 0;
 	strbuf_addf(&bin, "%s/bin", root->buf);
-	if (store_resolve(&bin, &st, &why))
+	if (store_follow(&bin, &st, &why))
 		return absent(&why, err);
 	dir = store_open(bin.buf, O_RDONLY | O_DIRECTORY, &why);
 	if (dir < 0)
@@ -206,7 +206,7 @@ static int find_bundle(const struct closure *closure, char **bundle,
 
 			strbuf_addf(&file, "%s/%s", closure->paths[i].path,
 				    bundles[j]);
-			if (store_resolve(&file, &st, &why)) {
+			if (store_follow(&file, &st, &why)) {
 				if (absent(&why, err))
 					return -1;
 			} else if (S_ISREG(st.st_mode)) {

@@ -93,41 +93,6 @@ int store_open(const char *path, int flags, struct err *err)
 	return err_errno(err, "%s", path);
 }
 
-int store_resolve(struct strbuf *path, struct stat *st, struct err *err)
-{
-	autofree char *from = xstrdup(path->buf);
-
-	for (int i = 0; i <= STORE_LINKS_MAX; i++) {
-		autoclose int fd = store_open(path->buf, O_PATH, err);
-		char target[PATH_MAX];
-		char *slash;
-		ssize_t n;
-
-		if (fd < 0)
-			return -1;
-		if (fstat(fd, st))
-			return err_errno(err, "%s", path->buf);
-		if (!S_ISLNK(st->st_mode))
-			return 0;
-		n = readlinkat(fd, "", target, sizeof(target) - 1);
-		if (n < 0)
-			return err_errno(err, "%s", path->buf);
-		target[n] = 0;
-		slash = strrchr(path->buf, '/');
-		if (*target == '/')
-			strbuf_reset(path);
-		else
-			path->len = (size_t)(slash + 1 - path->buf);
-		strbuf_add(path, target, (size_t)n);
-		while (path->len && path->buf[path->len - 1] == '/')
-			path->buf[--path->len] = 0;
-		if (!store_has_path(path->buf))
-			break;
-	}
-	return err_set(err, ERR_REFUSED,
-		       "%s is a symlink out of the store, or to itself", from);
-}
-
 /* A way through the store, a component at a time. */
 struct walk {
 	struct strbuf *at; /* without symlinks; "" is / */

@@ -36,17 +36,11 @@ size_t store_path_len(const char *path);
 MUST_CHECK int store_open(const char *path, int flags, struct err *err);
 
 /*
- * Replace path, which is in the store, by what it leads to as long as that is
- * a symlink; *st is of what is there. ERR_REFUSED if it leads out of the store
- * or around.
- */
-MUST_CHECK int store_resolve(struct strbuf *path, struct stat *st,
-			     struct err *err);
-
-/*
- * The same through symlinks on the way too, and "..", as the kernel goes in an
- * image that has the whole store: path is then a name without any. ERR_UNKNOWN
- * if nothing is there. path and *st are of no use after an error.
+ * Replace path, which is in the store, by what it leads to: through symlinks,
+ * those on the way too, and "..", as the kernel goes in an image that has the
+ * whole store. path is then a name without any; *st is of what is there.
+ * ERR_UNKNOWN if nothing is, ERR_REFUSED if it leads out of the store or
+ * around. path and *st are of no use after an error.
  */
 MUST_CHECK int store_follow(struct strbuf *path, struct stat *st,
 			    struct err *err);

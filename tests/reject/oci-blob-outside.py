@@ -9,4 +9,4 @@ def make(dest):
     name = blobs / sha256(empty_tar())
     name.unlink()
     name.symlink_to("/etc/passwd")
-    return "is a symlink out of the store"
+    return "leads out of the store"

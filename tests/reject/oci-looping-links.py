@@ -9,4 +9,4 @@ def make(dest):
     name = blobs / sha256(empty_tar())
     name.unlink()
     name.symlink_to(name.name)
-    return "is a symlink out of the store, or to itself"
+    return "too many symlinks"

@@ -187,6 +187,35 @@ static void test_root_follows(void **state)
 	layer_input_release(&input);
 }
 
+/* The same through symlinks on the way to the directory. */
+static void test_root_follows_all(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const names[] = { "aaa-a", "bbb-b", NULL };
+	static const char *const lines[] = {
+		"/bin/ 0000755 \n",
+		"/bin/a 0000777 /nix/store/aaa-a/v/1/bin/a\n",
+		LINK("/bin/b", "bbb-b"),
+		"/etc/ 0000755 \n",
+		"/etc/passwd 0000644 \n",
+		"/etc/y 0000777 /nix/store/aaa-a/v/1/etc/y\n",
+	};
+	struct layer_input input = input_of(LAYER_ROOT, names);
+	autofree char *list = NULL;
+
+	fixture_put(f, "aaa-a/v/1/bin/a", "");
+	fixture_put(f, "aaa-a/v/1/etc/y", "");
+	put_link(f, "aaa-a/current", "v/1");
+	put_link(f, "aaa-a/bin", "current/bin");
+	put_link(f, "aaa-a/etc", "bin/../etc");
+	fixture_put(f, "bbb-b/bin/b", "");
+	fixture_make_ok(f, &input, 1, COMPRESSION_NONE);
+	assert_int_equal(f->warnings, 0);
+	list = list_tar(f, &f->layers[0]);
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		check(lines[i], strstr(list, lines[i]) != NULL);
+}
+
 /* What would stand in the store's place is left out, in any content. */
 static void test_links_keep_the_store(void **state)
 {
@@ -239,6 +268,7 @@ int main(void)
 		FIXTURE_TEST(test_root_modes),
 		FIXTURE_TEST(test_root_without_directories),
 		FIXTURE_TEST(test_root_follows),
+		FIXTURE_TEST(test_root_follows_all),
 		FIXTURE_TEST(test_links_keep_the_store),
 		FIXTURE_TEST(test_links_need_directories),
 	};

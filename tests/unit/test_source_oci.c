@@ -2,10 +2,12 @@
 #include "tests/unit/check.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/digest.h"
 #include "common/strbuf.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/sourcefixture.h"
 
 #include "common/banned.h"
@@ -131,12 +133,37 @@ static void test_several_images(void **state)
 	assert_non_null(strstr(err.msg, "lists 2 images that do not say"));
 }
 
+/* Its files, and the folder of its blobs, may be symlinks. */
+static void test_symlinks(void **state)
+{
+	static const char *const names[] = { "oci-layout", "index.json",
+					     "blobs" };
+	static const char *const more[] = { AMD64, ARM64 };
+	autosource source = SOURCE_INIT, linked = SOURCE_INIT;
+	autofree char *dir = store_file(PATH("linked"));
+	struct err err;
+
+	if (open_layout(&source, "ab", more, &err))
+		fail_msg("%s", err.msg);
+	scratch_mkdir(dir);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		autofree char *link = xasprintf("%s/%s", dir, names[i]);
+		autofree char *target = xasprintf(LAYOUT "/%s", names[i]);
+
+		assert_int_equal(symlink(target, link), 0);
+	}
+	if (open_output(&linked, PATH("linked"), 9, &err))
+		fail_msg("%s", err.msg);
+	assert_string_equal(linked.manifest, source.manifest);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_doubles),
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_several_images),
+		cmocka_unit_test(test_symlinks),
 	};
 
 	return cmocka_run_group_tests(tests, sourcefixture_set_up,

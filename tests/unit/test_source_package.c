@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/sourcefixture.h"
 
 #include "common/banned.h"
@@ -141,11 +142,45 @@ static void test_symlinks(void **state)
 	}
 }
 
+/* So are bin, and the folders of certificates, wherever they are. */
+static void test_symlinked_folders(void **state)
+{
+	static const char *const targets[] = {
+		"current/bin",
+		"current/etc/../bin",
+		"current/again",
+	};
+	struct probe probe = { .pname = (char *)(uintptr_t) "app" };
+	autofree char *bin = store_file(A "/bin");
+	autofree char *current = store_file(A "/current");
+	autofree char *again = store_file(A "/v/1/again");
+	autofree char *etc = store_file(A "/etc");
+
+	scratch_remove(xstrdup(bin));
+	put_program(A, "v/1/bin/app");
+	put_program(A, "v/1/bin/other");
+	put_file(A "/v/1/etc/ssl/certs/ca-bundle.crt", "x", 1);
+	assert_int_equal(symlink("v/1", current), 0);
+	assert_int_equal(symlink(A "/current/bin", again), 0);
+	assert_int_equal(symlink("current/etc", etc), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
+		autosource source = SOURCE_INIT;
+
+		unlink(bin);
+		assert_int_equal(symlink(targets[i], bin), 0);
+		open_package(&source, "x86_64-linux", &probe);
+		check_config(&source, ENTRYPOINT("app"));
+		check_config(&source, "SSL_CERT_FILE=" A
+				      "/v/1/etc/ssl/certs/ca-bundle.crt");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_package),
 		cmocka_unit_test(test_symlinks),
+		cmocka_unit_test(test_symlinked_folders),
 	};
 
 	return cmocka_run_group_tests(tests, sourcefixture_set_up,
