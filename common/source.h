@@ -19,7 +19,7 @@
 
 /* What is known of an output before it is looked at. */
 struct source_output {
-	const char *path;	       /* its store path */
+	const char *path;	       /* its store path, or a file in one */
 	const struct closure *closure; /* of that path */
 	const struct probe *probe;     /* of its derivation */
 	const char *system;	       /* "x86_64-linux" */
@@ -55,6 +55,8 @@ struct source {
 
 struct source_kind {
 	const char *name; /* in records and `inspect`: "dockertools-conf" */
+	/* An output that is a symlink is shown as it is: its name is wanted. */
+	bool follows_itself;
 	/* Is the output of this kind? 1, 0, or -1 and err. */
 	int (*matches)(const struct source_output *output, struct err *err);
 	/* Fill in inputs, nr, plan_version, repo_tag, data. */

@@ -128,7 +128,9 @@ static unsigned char *wanted_paths(const struct opening *o, struct err *err)
 	const struct closure *closure = o->output->closure;
 	const struct conf *conf = o->conf;
 	autofree unsigned char *wanted = xcalloc(closure->nr + 1, 1);
-	ssize_t self = closure_find(closure, o->output->path);
+	const char *path = o->output->path;
+	autofree char *in = xstrndup(path, store_path_len(path));
+	ssize_t self = closure_find(closure, in);
 	ssize_t base = -1, top = -1;
 
 	assert(self >= 0);

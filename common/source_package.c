@@ -381,6 +381,7 @@ static void release(struct source *source)
 
 const struct source_kind source_package = {
 	.name = "package",
+	.follows_itself = true,
 	.matches = matches,
 	.open = open_package,
 	.config = config,

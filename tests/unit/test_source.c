@@ -8,6 +8,7 @@
 
 #include "common/alloc.h"
 #include "tests/unit/pack.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/sourcefixture.h"
 
 #include "common/banned.h"
@@ -44,6 +45,49 @@ static void test_unknown_kinds(void **state)
 	assert_int_equal(open_output(&source, PATH("vanished"), 9, &err), -1);
 	assert_int_equal(err.code, ERR_UNKNOWN);
 	assert_string_equal(err.msg, PATH("vanished") " is not there");
+}
+
+/* An output that is a symlink is the image that it leads to. */
+static void test_symlinks(void **state)
+{
+	static const char *const targets[] = { CONF, B, B "/conf.json" };
+	const char *text = OURS TIMES "\"maxLayers\":9,"
+				      "\"includeStorePaths\":true," OWNER;
+	autofree char *link = store_file(PATH("image-link"));
+	autofree char *to_file = store_file(B);
+
+	put_file(CONF, text, strlen(text));
+	assert_int_equal(symlink(CONF, to_file), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
+		autosource source = SOURCE_INIT;
+		struct err err;
+
+		if (i == 2) {
+			unlink(to_file);
+			put_file(B "/conf.json", text, strlen(text));
+		}
+		unlink(link);
+		assert_int_equal(symlink(targets[i], link), 0);
+		if (open_output(&source, PATH("image-link"), 9, &err))
+			fail_msg("%s: %s", targets[i], err.msg);
+		check_str(targets[i], source.kind->name, "dockertools-conf");
+	}
+	scratch_remove(xstrdup(to_file));
+}
+
+/* One to what is not in the closure has nothing that is kept: no image. */
+static void test_symlink_out_of_the_closure(void **state)
+{
+	const char *text = OURS TIMES OWNER;
+	autofree char *link = store_file(PATH("image-link"));
+	autosource source = SOURCE_INIT;
+	struct err err;
+
+	put_file(PATH("unknown-conf.json"), text, strlen(text));
+	unlink(link);
+	assert_int_equal(symlink(PATH("unknown-conf.json"), link), 0);
+	assert_int_equal(open_output(&source, PATH("image-link"), 9, &err), -1);
+	assert_int_equal(err.code, ERR_REFUSED);
 }
 
 /* 100 MB that begin as JSON are refused for their size, unread. */
@@ -132,6 +176,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unknown_kinds),
+		cmocka_unit_test(test_symlinks),
+		cmocka_unit_test(test_symlink_out_of_the_closure),
 		cmocka_unit_test(test_huge_json),
 		cmocka_unit_test(test_known_by_content),
 		cmocka_unit_test(test_broken_archives),
