@@ -13,7 +13,7 @@ import pytest
 
 from harness import fetch, nix, reference
 from harness.imagefiles import (DOCKER, DOCKER_TYPES, OCI, go_tar,
-                                make_archives, n2c_json)
+                                make_archives, n2c_json, path_of)
 
 GREETING = "Hello from nothing"
 
@@ -100,6 +100,7 @@ PRINTS = {
     "several": (["two"], ["two", GREETING]),
     "tls": ([], ["tls", GREETING]),
     "bin-output": ([], ["bin-output", GREETING]),
+    "current": ([], ["app", GREETING]),
     "script": (["x"], None),
     "throws": ([], ["throws", GREETING]),
 }
@@ -206,6 +207,14 @@ def test_package_may_have_its_own_users(registry):
     assert entries["tmp"].mode == 0o1777 and entries["tmp/mine"].isdir()
 
 
+def test_package_with_folders_of_a_version(registry):
+    """/bin and /etc are found through its symlinks."""
+    entries, _ = top_layer(registry, "current")
+    assert entries["etc"].isdir() and entries["etc/passwd"].isfile()
+    assert entries["etc/current.conf"].linkname.endswith(
+        "/versions/1.2/etc/current.conf")
+
+
 def test_package_without_a_program(registry, client_of):
     for name in ("data", "several"):
         assert "Entrypoint" not in config_of(registry, name)["config"]
@@ -229,6 +238,29 @@ def test_neither_image_nor_package(registry):
     assert "is no image and no package" in reply.error()[1]
 
 
+def manifest_in(layout):
+    """The bytes of the only manifest in an OCI layout, a folder or a tar."""
+    def read(name):
+        if layout.is_dir():
+            return (layout / name).read_bytes()
+        with tarfile.open(layout) as tar:
+            return tar.extractfile(name).read()
+    index = json.loads(read("index.json"))
+    return read(path_of(*index["manifests"]))
+
+
+@pytest.mark.parametrize("name", ("oci-linked", "oci-link"))
+def test_symlinks_to_an_oci_layout(archives, name):
+    """To its parts, its folder of blobs too, or to all of it."""
+    _, reply = archives.manifest(name)
+    assert reply.body == manifest_in(archives.flake / "files/oci-layout")
+    assert archives.pull(name) == reply.digest()
+
+
+def test_symlink_to_an_archive(archives):
+    assert archives.pull("archive-link") == archives.pull("skopeo.tar")
+
+
 def test_oci_layout(archives, registry, client_of, directory):
     """Byte for byte what was written, as a directory and as a tar."""
     original, _ = registry.manifest("program")
@@ -239,6 +271,7 @@ def test_oci_layout(archives, registry, client_of, directory):
         for part in [manifest["config"], *manifest["layers"]]:
             assert len(archives.blob(name, part["digest"])) == part["size"]
         assert archives.manifest(name, reply.digest())[0] == manifest
+        assert reply.body == manifest_in(archives.flake / "files" / name)
         for client in ("docker", "podman"):
             out = pull_and_run(archives, client_of(client), name)
             assert out == ["main", GREETING]
