@@ -154,7 +154,7 @@ static int realise(struct image_work *work, struct flake_pin *pin,
 		.now = m->now,
 		.max_layers = (size_t)work->flake->image.max_layers,
 	};
-	return source_open(&m->source, &output, err);
+	return image_work_open(work, &m->source, &output, err);
 }
 
 void image_tell_layers(const struct image_work *work,

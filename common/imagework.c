@@ -128,6 +128,24 @@ static void on_warning(void *arg, const char *message)
 		progress->warning(progress->arg, message);
 }
 
+int image_work_open(struct image_work *work, struct source *source,
+		    const struct source_output *output, struct err *err)
+{
+	const struct image_progress *progress = work->build->progress;
+	autostrbuf line = STRBUF_INIT, clean = STRBUF_INIT;
+
+	if (source_open(source, output, err))
+		return -1;
+	if (!source->warning)
+		return 0;
+	text_clean(&clean, source->warning, strlen(source->warning));
+	strbuf_addf(&line, "flakehub: warning: %s\n", clean.buf);
+	image_work_log(work, line.buf, line.len);
+	if (progress && progress->warning)
+		progress->warning(progress->arg, clean.buf);
+	return 0;
+}
+
 struct layer_progress image_work_progress(struct image_work *work)
 {
 	struct layer_progress none = { .bytes = NULL };

@@ -9,6 +9,7 @@
 #include "common/image.h"
 #include "common/nix.h"
 #include "common/record.h"
+#include "common/source.h"
 
 /*
  * What Nix's garbage collector took from under us is made anew so often:
@@ -55,6 +56,11 @@ void image_work_stderr(void *arg, const char *data, size_t len);
 
 /* A line of our own in the build's log, and the phase of the progress. */
 void image_work_phase(struct image_work *work, const char *phase);
+
+/* source_open(), and its warning in the build's log and the progress. */
+MUST_CHECK int image_work_open(struct image_work *work, struct source *source,
+			       const struct source_output *output,
+			       struct err *err);
 
 /* resolve_tag() for the work's flake, with its credentials. */
 MUST_CHECK int image_work_resolve(struct image_work *work,

@@ -93,6 +93,7 @@ void source_release(struct source *source)
 	free(source->known);
 	free(source->manifest);
 	free(source->repo_tag);
+	free(source->warning);
 	json_object_put(source->annotations);
 	*source = (struct source)SOURCE_INIT;
 }

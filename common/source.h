@@ -50,7 +50,8 @@ struct source {
 	 * says so; or NULL.
 	 */
 	struct layer *known;
-	void *data; /* the kind's own */
+	char *warning; /* what is told of it, though it is an image; or NULL */
+	void *data;    /* the kind's own */
 };
 
 struct source_kind {

@@ -193,6 +193,17 @@ static int find_program(const struct source_output *output,
 	return 0;
 }
 
+/* A main program is what a package is to be run as. */
+static void warn_of_none(struct source *source, const struct probe *probe)
+{
+	if (probe && !probe->roots && probe->main_program)
+		source->warning =
+			xasprintf("the image has no entrypoint: bin/%s, "
+				  "the package's main program, is "
+				  "not there",
+				  probe->main_program);
+}
+
 /* The CA certificates in the closure, or NULL; the caller frees it. */
 static int find_bundle(const struct closure *closure, char **bundle,
 		       struct err *err)
@@ -337,6 +348,8 @@ static int open_package(struct source *source,
 		program = xstrdup(output->path);
 	else if (find_program(output, &root, &program, err))
 		return -1;
+	if (!program)
+		warn_of_none(source, output->probe);
 	if (find_bundle(output->closure, &bundle, err))
 		return -1;
 	package->config = make_config(bundle, program);

@@ -2,12 +2,14 @@
 /* What comes of a pull, told by a Nix that says what a test has it say. */
 #include "tests/unit/check.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/strbuf.h"
 #include "tests/unit/fakeflake.h"
 #include "tests/unit/scratch.h"
 
@@ -296,6 +298,40 @@ static void test_progress(void **state)
 	strbuf_release(&told.warnings);
 }
 
+/* Of an image that nothing is run in though it says what, in both. */
+static void test_warning(void **state)
+{
+	static const char text[] =
+		"warning: the image has no entrypoint: bin/gone, ";
+	struct fakeflake *f = *state;
+	struct told told = { .warnings = STRBUF_INIT };
+	const struct image_progress progress = { .warning = on_warning,
+						 .arg = &told };
+	struct digest key = key_of(f, "latest");
+	char hex[DIGEST_HEX_SIZE];
+	autofree char *log = xasprintf("%s/cache/builds/%s/log", f->dir,
+				       digest_hex(&key, hex));
+	autofree char *dir = xasprintf("%s/" FAKE_HASH "-hello", f->store);
+	autostrbuf logged = STRBUF_INIT;
+	autoclose int fd = -1;
+	struct image_head head;
+	struct err err = ERR_INIT;
+
+	fakeflake_says(f, "probe." FAKE_SYSTEM,
+		       "{\"found\":true,\"part\":\"\",\"drvPath\":\"" FAKE_DRV
+		       "\",\"output\":\"out\",\"mainProgram\":\"gone\"}");
+	scratch_remove(xstrdup(dir));
+	scratch_mkdir(dir);
+	f->build.progress = &progress;
+	fakeflake_build_ok(f, "latest", &head);
+	assert_non_null(strstr(told.warnings.buf, strchr(text, ' ') + 1));
+	fd = open(log, O_RDONLY | O_CLOEXEC);
+	if (strbuf_read(&logged, fd, 10000, log, &err))
+		fail_msg("%s", err.msg);
+	assert_non_null(strstr(logged.buf, text));
+	strbuf_release(&told.warnings);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -312,6 +348,7 @@ int main(void)
 		TEST(test_declared),
 		TEST(test_undeclared),
 		TEST(test_progress),
+		TEST(test_warning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,7 +142,38 @@ static void test_symlinks(void **state)
 	}
 }
 
-/* So are bin, and the folders of certificates, wherever they are. */
+/* Of a main program that is missing, only where nothing else is run. */
+static void test_warning(void **state)
+{
+	static const struct {
+		const char *main_program, *pname, *want;
+	} cases[] = {
+		{ "gone", "one", NULL },
+		{ NULL, "gone", NULL },
+		{ "gone", "gone",
+		  "the image has no entrypoint: bin/gone, the package's main "
+		  "program, is not there" },
+	};
+
+	put_program(A, "bin/one");
+	put_program(A, "bin/two");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autosource source = SOURCE_INIT;
+		struct probe probe = {
+			.main_program =
+				(char *)(uintptr_t)cases[i].main_program,
+			.pname = (char *)(uintptr_t)cases[i].pname,
+		};
+
+		open_package(&source, "x86_64-linux", &probe);
+		if (cases[i].want)
+			check_str(cases[i].want, source.warning, cases[i].want);
+		else
+			assert_null(source.warning);
+	}
+}
+
+/* bin and the folders of certificates are found through symlinks, too. */
 static void test_symlinked_folders(void **state)
 {
 	static const char *const targets[] = {
@@ -180,6 +211,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_package),
 		cmocka_unit_test(test_symlinks),
+		cmocka_unit_test(test_warning),
 		cmocka_unit_test(test_symlinked_folders),
 	};
 
