@@ -13,6 +13,8 @@ from harness.registry import Registry, blobs
 
 # Of each process, Nix's too: who takes more is aborted.
 MEMORY_MAX = 256 << 20
+# Of each answer.
+SECONDS_MAX = 120
 
 
 FOLDER = ROOT / "tests/reject"
@@ -69,15 +71,13 @@ def test_reject(rejects, name):
     before = set(blobs(registry.cache))
     start = time.monotonic()
     reply = registry.get(f"/v2/{name}/manifests/latest")
-    assert time.monotonic() - start < 120
+    assert time.monotonic() - start < SECONDS_MAX
     assert reply.status >= 400, str(reply)
     message = reply.error()[1]
     assert messages[name] in message, message
     assert "/nix/store/" in message
     assert not (registry.cache / "repositories" / name).exists()
-    new = set(blobs(registry.cache)) - before
-    assert all(blobs(registry.cache)[digest].stat().st_size < 1 << 30
-               for digest in new)
+    assert set(blobs(registry.cache)) == before
 
 
 @pytest.mark.parametrize("name", sorted(LAZY))
@@ -86,7 +86,9 @@ def test_lazy_reject(rejects, name):
     registry, messages = rejects
     manifest, _ = registry.manifest(name)
     digest = manifest["layers"][0]["digest"]
+    start = time.monotonic()
     reply = registry.get(f"/v2/{name}/blobs/{digest}")
+    assert time.monotonic() - start < SECONDS_MAX
     assert reply.status >= 400, str(reply)
     assert messages[name] in reply.error()[1], str(reply)
     assert digest not in blobs(registry.cache)
