@@ -162,6 +162,9 @@ def main():
         ratios = print_sum(total, largest)
         if left_out:
             failed = missed(ratios, counts["flakehub"], args.layers)
+            print(f"These are judged without {', '.join(left_out)}, which "
+                  "alone exceeds a quarter of\npopularity's largest layer: "
+                  "no plan of whole paths could meet that.")
         if args.trials:
             print_trials(title, first, plans, args.layers, args.trials)
     return 1 if failed else 0
