@@ -214,6 +214,7 @@ static void test_root_follows_all(void **state)
 	list = list_tar(f, &f->layers[0]);
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
 		check(lines[i], strstr(list, lines[i]) != NULL);
+	layer_input_release(&input);
 }
 
 /* What would stand in the store's place is left out, in any content. */
