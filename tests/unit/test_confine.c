@@ -242,77 +242,78 @@ static void test_no_home(void **state)
 	assert_string_equal(words[0], "bwrap");
 }
 
+/* What bubblewrap says, and whether it works: 0 is never, -1 not now. */
+static const struct {
+	const char *script;
+	int works;
+} tries[] = {
+	{ "exit 0", 1 },
+	{ FORBIDDEN, 0 },
+	{ "echo 'bwrap: No permissions to create new namespace, likely "
+	  "because'; exit 1",
+	  0 },
+	{ "echo 'bwrap: No permissions to creating new namespace, "
+	  "likely'; exit 1",
+	  0 },
+	{ "echo 'bwrap: Creating new namespace failed, likely because "
+	  "the kernel does not support user namespaces.  bwrap must'; "
+	  "exit 1",
+	  0 },
+	{ "echo \"bwrap: Can't mount proc on /newroot/proc: Operation "
+	  "not permitted\"; exit 1",
+	  0 },
+	{ "echo \"bwrap: Can't mount proc on /newroot/proc: Permission "
+	  "denied\"; exit 1",
+	  0 },
+	{ "echo 'bwrap: Failed to make / slave: Permission denied'; "
+	  "exit 1",
+	  0 },
+	{ "echo \"bwrap: Can't fork for pid 1: Resource temporarily "
+	  "unavailable\"; exit 1",
+	  -1 },
+	{ "echo 'bwrap: Creating new namespace failed: Cannot allocate "
+	  "memory'; exit 1",
+	  -1 },
+	/* As many as there may be are in use. */
+	{ "echo 'bwrap: Creating new namespace failed: nesting depth "
+	  "or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)'; "
+	  "exit 1",
+	  -1 },
+	{ "echo \"bwrap: Can't find source path /x/netrc: Permission "
+	  "denied\"; exit 1",
+	  -1 },
+	{ "echo \"bwrap: Can't create file at /x: No space left on "
+	  "device\"; exit 1",
+	  -1 },
+	{ "echo '/bin/sh: 1: Cannot fork'; exit 2", -1 },
+	{ "echo 'no: Operation not permitted'; exit 1", -1 },
+	{ "exit 1", -1 },
+	{ "exit 127", -1 },
+	{ "kill -9 $$", -1 },
+};
+
 /* Only what this host permits never is done without. */
 static void test_try(void **state)
 {
-	static const struct {
-		const char *script;
-		int works;
-	} cases[] = {
-		{ "exit 0", 1 },
-		{ FORBIDDEN, 0 },
-		{ "echo 'bwrap: No permissions to create new namespace, likely "
-		  "because'; exit 1",
-		  0 },
-		{ "echo 'bwrap: No permissions to creating new namespace, "
-		  "likely'; exit 1",
-		  0 },
-		{ "echo 'bwrap: Creating new namespace failed, likely because "
-		  "the kernel does not support user namespaces.  bwrap must'; "
-		  "exit 1",
-		  0 },
-		{ "echo \"bwrap: Can't mount proc on /newroot/proc: Operation "
-		  "not permitted\"; exit 1",
-		  0 },
-		{ "echo \"bwrap: Can't mount proc on /newroot/proc: Permission "
-		  "denied\"; exit 1",
-		  0 },
-		{ "echo 'bwrap: Failed to make / slave: Permission denied'; "
-		  "exit 1",
-		  0 },
-		{ "echo \"bwrap: Can't fork for pid 1: Resource temporarily "
-		  "unavailable\"; exit 1",
-		  -1 },
-		{ "echo 'bwrap: Creating new namespace failed: Cannot allocate "
-		  "memory'; exit 1",
-		  -1 },
-		/* As many as there may be are in use. */
-		{ "echo 'bwrap: Creating new namespace failed: nesting depth "
-		  "or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)'; "
-		  "exit 1",
-		  -1 },
-		{ "echo \"bwrap: Can't find source path /x/netrc: Permission "
-		  "denied\"; exit 1",
-		  -1 },
-		{ "echo \"bwrap: Can't create file at /x: No space left on "
-		  "device\"; exit 1",
-		  -1 },
-		{ "echo '/bin/sh: 1: Cannot fork'; exit 2", -1 },
-		{ "echo 'no: Operation not permitted'; exit 1", -1 },
-		{ "exit 1", -1 },
-		{ "exit 127", -1 },
-		{ "kill -9 $$", -1 },
-	};
-
 	autosettings settings;
 	struct err err = ERR_INIT;
 
 	if (settings_parse(&settings, text, strlen(text), "test", &err))
 		fail_msg("%s", err.msg);
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
 		autoconfine c = CONFINE_INIT;
 		char *const *words;
 		size_t nr;
 		int rc;
 
 		confine_init(&c, &cache, &settings, &settings.flakes[0], NULL);
-		fakeprogram_write(bin, "bwrap", cases[i].script);
+		fakeprogram_write(bin, "bwrap", tries[i].script);
 		assert_int_equal(confine_words(&c, &words, &nr, &err), 0);
 		rc = confine_works(&c, &err);
-		if (rc != cases[i].works)
-			fail_msg("%s: %d %s", cases[i].script, rc, err.msg);
-		check(cases[i].script, !rc == !!c.why);
-		check(cases[i].script, rc >= 0 || err.code == ERR_SYSTEM);
+		if (rc != tries[i].works)
+			fail_msg("%s: %d %s", tries[i].script, rc, err.msg);
+		check(tries[i].script, !rc == !!c.why);
+		check(tries[i].script, rc >= 0 || err.code == ERR_SYSTEM);
 	}
 }
 
