@@ -358,3 +358,51 @@ def test_unbuildable_revision(registry):
         assert reply.status == 404, str(reply)
         assert reply.error()[0] == MANIFEST_UNKNOWN
     assert fetch.send(registry.port, "GET", "/v2/").status == 200
+
+
+NOT_DERIVATIONS = """{
+  outputs = { self }: {
+    packages.x86_64-linux = {
+      inner = { one = 1; two = 2; };
+      function = x: x;
+      text = "text";
+      number = 7;
+      list = [ ];
+      nothing = null;
+      claim = { type = "derivation"; name = "x"; };
+      package = derivation {
+        name = "package"; system = "x86_64-linux"; builder = "/bin/sh"; };
+    };
+  };
+}
+"""
+
+
+def test_not_a_derivation(make_registry, directory):
+    """What is there is not said to be missing."""
+    (directory / "flake").mkdir()
+    (directory / "flake/flake.nix").write_text(NOT_DERIVATIONS)
+    registry = make_registry(directory / "flake")
+    path = "packages.x86_64-linux."
+    for name, message in {
+            "inner": "inner of flake {} is a set of others, not a derivation "
+                     "(in it: one, two)",
+            "inner/one": "inner.one of flake {} is an integer, not a "
+                         "derivation",
+            "function": "function of flake {} is a function, not a "
+                        "derivation",
+            "text": "text of flake {} is a string, not a derivation",
+            "list": "list of flake {} is a list, not a derivation",
+            "nothing": "nothing of flake {} is null, not a derivation",
+            "claim": "claim of flake {} is a set of type \"derivation\" "
+                     "without drvPath, not a derivation (in it: name, type)",
+            "package/x": f"has no package {path}package.x: {path}package is "
+                         "a derivation",
+            "number/x": f"has no package {path}number.x: {path}number is an "
+                        "integer",
+            "packag": f"has no package {path}packag (nearest: package"}.items():
+        reply = registry.get(f"/v2/{name}/manifests/latest")
+        assert reply.status == 404, str(reply)
+        if "{}" in message:
+            message = path + message.format(directory / "flake")
+        assert message in reply.error()[1], str(reply)
