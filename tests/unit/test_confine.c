@@ -214,7 +214,14 @@ static void test_given_up(void **state)
 	check_words("with a daemon", &words, "bwrap ", true);
 }
 
-static const char text[] = "[flake]\nurl = github:me/infra\n";
+static void parse_flake(struct settings *settings)
+{
+	static const char text[] = "[flake]\nurl = github:me/infra\n";
+	struct err err = ERR_INIT;
+
+	if (settings_parse(settings, text, strlen(text), "test", &err))
+		fail_msg("%s", err.msg);
+}
 
 /* Where its home cannot be made now there is an error, and another try. */
 static void test_no_home(void **state)
@@ -226,8 +233,7 @@ static void test_no_home(void **state)
 	char *const *words;
 	size_t nr;
 
-	if (settings_parse(&settings, text, strlen(text), "test", &err))
-		fail_msg("%s", err.msg);
+	parse_flake(&settings);
 	confine_init(&c, &cache, &settings, &settings.flakes[0], NULL);
 	scratch_remove(xstrdup(git));
 	scratch_write(git, "", 0);
@@ -298,8 +304,7 @@ static void test_try(void **state)
 	autosettings settings;
 	struct err err = ERR_INIT;
 
-	if (settings_parse(&settings, text, strlen(text), "test", &err))
-		fail_msg("%s", err.msg);
+	parse_flake(&settings);
 	for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
 		autoconfine c = CONFINE_INIT;
 		char *const *words;
@@ -326,8 +331,7 @@ static void test_not_installed(void **state)
 	char *const *words;
 	size_t nr;
 
-	if (settings_parse(&settings, text, strlen(text), "test", &err))
-		fail_msg("%s", err.msg);
+	parse_flake(&settings);
 	confine_init(&c, &cache, &settings, &settings.flakes[0], NULL);
 	set(path);
 	assert_int_equal(confine_words(&c, &words, &nr, &err), 0);
